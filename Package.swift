@@ -1,0 +1,58 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// ADALIGN_CPU selects the instruction set: `native` (default: the machine that builds), `x86-64-v3` (AVX2, for mixed
+// clusters) or `x86-64` (any 64-bit x86).
+let cpu = Context.environment["ADALIGN_CPU"] ?? "native"
+let instructionSet: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=\(cpu)"])]
+// Kernels check their arguments at the boundary; inside, bounds and overflow checks would stop vectorisation.
+let unchecked: [SwiftSetting] = [.unsafeFlags(["-Ounchecked"], .when(configuration: .release))]
+
+let package = Package(
+  name: "adalign",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // C libraries, made visible to Swift.
+    .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "COniguruma", pkgConfig: "oniguruma", providers: [.apt(["libonig-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CSIMD"),
+
+    // The library, from the bottom up.
+    .target(name: "AlignmentCore"),
+    .target(name: "JSON"),
+    .target(name: "Kernels", dependencies: ["COpenBLAS", "CSIMD", "AlignmentCore"], swiftSettings: instructionSet + unchecked),
+    .target(name: "Tokenization", dependencies: ["COniguruma", "JSON", "AlignmentCore"]),
+    .target(name: "Checkpoints", dependencies: ["CCrypto", "JSON", "AlignmentCore"]),
+    .target(name: "PreferenceData", dependencies: ["CZlib", "CZstd", "CCrypto", "JSON", "AlignmentCore", "Checkpoints"]),
+    .target(name: "Transformer", dependencies: ["Kernels", "JSON", "AlignmentCore"]),
+    .target(name: "Objectives", dependencies: ["AlignmentCore"]),
+    .target(name: "Optimization", dependencies: ["Kernels", "AlignmentCore"]),
+    .target(name: "Collectives", dependencies: ["CMPI", "Kernels", "AlignmentCore"]),
+    .target(name: "SyntheticWorld", dependencies: ["AlignmentCore"]),
+    .target(
+      name: "Training",
+      dependencies: [
+        "Transformer", "Kernels", "Tokenization", "PreferenceData", "Objectives", "Optimization", "Collectives",
+        "Checkpoints", "JSON", "AlignmentCore", "Yams", .product(name: "Logging", package: "swift-log"),
+      ]),
+    .executableTarget(
+      name: "adalign",
+      dependencies: [
+        "Training", "SyntheticWorld", "AlignmentCore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+
+    .testTarget(name: "JSONTests", dependencies: ["JSON"]),
+    .testTarget(
+      name: "TokenizationTests", dependencies: ["Tokenization", "JSON", "AlignmentCore"], exclude: ["Fixtures"]),
+  ]
+)

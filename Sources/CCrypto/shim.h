@@ -1,0 +1,3 @@
+// Makes OpenSSL's digests visible to Swift.
+#pragma once
+#include <openssl/evp.h>

@@ -1,0 +1,3 @@
+// Makes OpenBLAS visible to Swift.
+#pragma once
+#include <cblas.h>

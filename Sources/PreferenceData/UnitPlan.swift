@@ -1,0 +1,119 @@
+import AlignmentCore
+
+/// What a token and a prediction cost, in any common unit (floating-point operations): the currency of the balance.
+package struct WorkCost: Sendable, Equatable {
+  /// Cost of a token in all layers.
+  package let perToken: Double
+  /// Cost of a prediction in the head.
+  package let perPrediction: Double
+
+  package init(perToken: Double, perPrediction: Double) {
+    self.perToken = perToken
+    self.perPrediction = perPrediction
+  }
+}
+
+/// A list of examples cut into work units, and the units dealt to ranks.
+///
+/// The units depend on the examples, the token budget and the cost alone, never on the number of ranks. Batches are packed
+/// into units of nearly equal cost whose number divides well among ranks.
+package struct UnitPlan: Sendable {
+  /// Dataset index of the example in each slot of the list.
+  package let examples: [Int]
+  /// The slots of each unit, ascending.
+  package let units: [[Int]]
+  /// Relative cost of each unit.
+  package let costs: [Double]
+
+  /// Packs a batch: longest first into the cheapest unit that has room (Graham 1969, "Bounds on multiprocessing timing
+  /// anomalies", §5).
+  package static func balanced(
+    _ examples: [Int], of dataset: TokenizedDataset, tokens budget: Int, cost: WorkCost
+  ) -> UnitPlan {
+    let sizes = examples.map { GroupSize(dataset, $0, cost) }
+    let total = sizes.reduce(0) { $0 + $1.tokens }
+    var bins = Array(repeating: Bin(), count: min(examples.count, unitCount(for: total, budget: budget)))
+    for slot in sizes.indices.sorted(by: { (sizes[$0].cost, $1) > (sizes[$1].cost, $0) }) {
+      let open = bins.indices.filter { bins[$0].slots.isEmpty || bins[$0].tokens + sizes[slot].tokens <= budget }
+      let cheapest = open.min { (bins[$0].cost, $0) < (bins[$1].cost, $1) }
+      if cheapest == nil { bins.append(Bin()) }
+      bins[cheapest ?? bins.count - 1].add(slot, sizes[slot])
+    }
+    return UnitPlan(examples, bins)
+  }
+
+  /// Packs a list in its own order, each unit as full as the budget allows: for passes over a whole dataset.
+  package static func sequential(
+    _ examples: [Int], of dataset: TokenizedDataset, tokens budget: Int, cost: WorkCost
+  ) -> UnitPlan {
+    var bins: [Bin] = []
+    for (slot, example) in examples.enumerated() {
+      let size = GroupSize(dataset, example, cost)
+      if bins.isEmpty || bins[bins.count - 1].tokens + size.tokens > budget { bins.append(Bin()) }
+      bins[bins.count - 1].add(slot, size)
+    }
+    return UnitPlan(examples, bins)
+  }
+
+  private init(_ examples: [Int], _ bins: [Bin]) {
+    self.examples = examples
+    units = bins.map { $0.slots.sorted() }
+    costs = bins.map(\.cost)
+  }
+
+  /// As many units as the budget asks for, rounded up to 1, 2, 4 or a multiple of 8.
+  private static func unitCount(for tokens: Int, budget: Int) -> Int {
+    let needed = max(1, (tokens + budget - 1) / budget)
+    for small in [1, 2, 4] where needed <= small { return small }
+    return (needed + 7) / 8 * 8
+  }
+
+  /// The units of each rank: the costliest unit left goes to the rank with the least work.
+  package func assignment(ranks: Int) -> [[Int]] {
+    var loads = Array(repeating: 0.0, count: ranks)
+    var assigned = Array(repeating: [Int](), count: ranks)
+    for unit in units.indices.sorted(by: { (costs[$0], $1) > (costs[$1], $0) }) {
+      let rank = loads.indices.min { (loads[$0], $0) < (loads[$1], $1) } ?? 0
+      loads[rank] += costs[unit]
+      assigned[rank].append(unit)
+    }
+    return assigned
+  }
+
+  /// Fills a work unit with the groups of one of the plan's units.
+  package func fill(_ workUnit: inout WorkUnit, with unit: Int, from dataset: TokenizedDataset) {
+    workUnit.removeAll()
+    for slot in units[unit] {
+      let record = dataset.example(examples[slot])
+      workUnit.beginGroup(example: examples[slot], slot: slot, prompt: dataset.promptTokens(of: record))
+      for index in 0..<record.completionCount {
+        workUnit.addCompletion(dataset.tokens(dataset.completion(index, of: record).tokenRange))
+      }
+    }
+  }
+}
+
+/// Tokens and cost of one prompt group.
+private struct GroupSize {
+  let tokens: Int
+  let cost: Double
+
+  init(_ dataset: TokenizedDataset, _ example: Int, _ cost: WorkCost) {
+    let record = dataset.example(example)
+    tokens = record.tokenCount - record.completionCount
+    let predictions = record.tokenCount - record.promptLength
+    self.cost = Double(tokens) * cost.perToken + Double(predictions) * cost.perPrediction
+  }
+}
+
+private struct Bin {
+  var slots: [Int] = []
+  var tokens = 0
+  var cost = 0.0
+
+  mutating func add(_ slot: Int, _ size: GroupSize) {
+    slots.append(slot)
+    tokens += size.tokens
+    cost += size.cost
+  }
+}

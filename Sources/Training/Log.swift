@@ -1,0 +1,4 @@
+import Logging
+
+/// Where the module speaks; the program decides who hears it.
+let log = Logger(label: "adalign")

@@ -1,0 +1,206 @@
+import AlignmentCore
+import Checkpoints
+import JSON
+import Kernels
+import Tokenization
+import Transformer
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// A model that can be loaded: its configuration, tokenizer and weights, from a directory or newly initialised.
+package final class ModelSource {
+  package let configuration: ModelConfiguration
+  package let tokenizer: Tokenizer
+  /// SHA-256 of `tokenizer.json`.
+  package let tokenizerDigest: String
+  /// SHA-256 over configuration and weights.
+  package let digest: String
+  /// The id that ends a training completion.
+  package let endOfSequence: Int32
+  /// Files that belong to the model beside its weights, as (name, bytes), `config.json` first.
+  let companions: [(name: String, bytes: [UInt8])]
+  private let weights: Weights
+
+  private enum Weights {
+    case files(ModelFiles)
+    case random(seed: UInt64)
+  }
+
+  /// Opens a model; weights are mapped but not yet read into memory.
+  ///
+  /// - Throws: ``Fault`` if anything is missing, malformed or does not fit together.
+  package init(_ origin: ModelOrigin) throws {
+    switch origin {
+    case .directory(let directory):
+      guard FileSystem.isDirectory(directory) else {
+        throw Fault(.missingInput, "there is no model directory", at: directory, hint: "it must hold config.json, tokenizer.json and *.safetensors")
+      }
+      companions = try Self.companionFiles(of: directory)
+      let files = try ModelFiles.open(directory: directory)
+      weights = .files(files)
+      digest = SHA256.digest(of: companions[0].bytes + Array(files.digest().utf8)).hex
+    case .initialized(let shape, let seed):
+      let json = shape.configuration(
+        vocabularySize: ByteTokenizer.vocabularySize, endOfSequence: ByteTokenizer.endOfSequence)
+      companions = [
+        ("config.json", json.serialized(pretty: true)),
+        ("tokenizer.json", ByteTokenizer.json.serialized(pretty: true)),
+        ("tokenizer_config.json", Self.byteTokenizerConfiguration),
+      ]
+      weights = .random(seed: seed)
+      digest = SHA256.digest(of: companions[0].bytes + Array("random \(seed)".utf8)).hex
+    }
+    let place = Self.place(of: origin)
+    configuration = try ModelConfiguration(
+      json: Self.parse(companions[0].bytes, "\(place)/config.json"), path: "\(place)/config.json")
+    let tokenizerBytes = companions.first { $0.name == "tokenizer.json" }?.bytes ?? []
+    tokenizer = try Tokenizer(json: tokenizerBytes, path: "\(place)/tokenizer.json")
+    tokenizerDigest = SHA256.digest(of: tokenizerBytes).hex
+    endOfSequence = try Self.endOfSequence(configuration, companions, tokenizer, place)
+    try checkVocabulary(place)
+  }
+
+  /// Reads the weights into an arena, or draws them.
+  ///
+  /// - Throws: ``Fault`` that names the tensors that are missing, unexpected or of the wrong shape.
+  package func loadParameters(_ layout: ParameterLayout, into parameters: FloatView) throws {
+    switch weights {
+    case .files(let files): try WeightReader(files: files, layout: layout, configuration: configuration).read(into: parameters)
+    case .random(let seed): initialize(layout, parameters, seed)
+    }
+  }
+
+  /// Normal weights of standard deviation 0.02, smaller by √(2L) where a layer writes to the residual stream (Radford
+  /// et al. 2019, "Language models are unsupervised multitask learners", §2.3); norm weights are 1, biases 0.
+  private func initialize(_ layout: ParameterLayout, _ parameters: FloatView, _ seed: UInt64) {
+    for (index, tensor) in layout.tensors.enumerated() {
+      let stream = RandomStream(seed: seed, purpose: .initialization, index)
+      let target = parameters[tensor.range]
+      let residual = tensor.name.hasSuffix("o_proj.weight") || tensor.name.hasSuffix("down_proj.weight")
+      let deviation = 0.02 / (residual ? Double(2 * configuration.layerCount).squareRoot() : 1)
+      for i in 0..<target.count {
+        target.base[i] = tensor.isMatrix ? Float(stream.normal(at: i) * deviation) : tensor.name.hasSuffix("bias") ? 0 : 1
+      }
+    }
+  }
+
+  private func checkVocabulary(_ place: String) throws {
+    guard tokenizer.vocabularySize <= configuration.vocabularySize else {
+      throw Fault(
+        .data, "the tokenizer has \(tokenizer.vocabularySize) tokens but the model only \(configuration.vocabularySize)",
+        at: place, hint: "tokenizer.json and config.json belong to different models")
+    }
+    guard endOfSequence < configuration.vocabularySize else {
+      throw Fault(
+        .data, "eos_token_id \(endOfSequence) is outside the vocabulary of \(configuration.vocabularySize)", at: place)
+    }
+  }
+}
+
+// MARK: - Files of a directory
+
+extension ModelSource {
+  private static let optionalCompanions = [
+    "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja",
+    "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model",
+  ]
+
+  private static let byteTokenizerConfiguration = JSONValue.object(
+    JSONObject([
+      ("tokenizer_class", .string("PreTrainedTokenizerFast")),
+      ("bos_token", .string(ByteTokenizer.endOfSequenceText)), ("eos_token", .string(ByteTokenizer.endOfSequenceText)),
+    ])
+  ).serialized(pretty: true)
+
+  private static func place(of origin: ModelOrigin) -> String {
+    if case .directory(let directory) = origin { return directory }
+    return "model.initialize"
+  }
+
+  private static func companionFiles(of directory: String) throws -> [(name: String, bytes: [UInt8])] {
+    let required = ["config.json", "tokenizer.json"]
+    let present = optionalCompanions.filter { FileSystem.exists("\(directory)/\($0)") }
+    return try (required + present).map { ($0, try FileSystem.readWhole("\(directory)/\($0)")) }
+  }
+
+  static func parse(_ bytes: [UInt8], _ path: String) throws -> JSONValue {
+    do {
+      return try JSONValue.parse(bytes)
+    } catch {
+      throw Fault(.data, "not valid JSON: \(error)", at: path)
+    }
+  }
+
+  /// The first of: `eos_token_id` of config.json, of generation_config.json, `eos_token` of tokenizer_config.json.
+  private static func endOfSequence(
+    _ configuration: ModelConfiguration, _ companions: [(name: String, bytes: [UInt8])], _ tokenizer: Tokenizer,
+    _ place: String
+  ) throws -> Int32 {
+    if let id = configuration.endOfSequence.first { return id }
+    for (name, bytes) in companions where name == "generation_config.json" || name == "tokenizer_config.json" {
+      let json = try parse(bytes, "\(place)/\(name)")
+      let id = json["eos_token_id"].flatMap { $0.arrayValue?.first ?? $0 }?.intValue
+      if let id, id >= 0, id < Int(Int32.max) { return Int32(id) }
+      if let text = json["eos_token"].flatMap({ $0["content"] ?? $0 })?.byteString, let id = tokenizer.id(of: text) { return id }
+    }
+    throw Fault(
+      .data, "no end-of-sequence token", at: place, hint: "set eos_token_id in config.json to the id that ends a completion")
+  }
+}
+
+/// Copies the tensors of a checkpoint into the parameter arena.
+private struct WeightReader {
+  let files: ModelFiles
+  let layout: ParameterLayout
+  let configuration: ModelConfiguration
+
+  func read(into parameters: FloatView) throws {
+    try checkNames()
+    for tensor in layout.tensors {
+      guard let (file, record) = files[tensor.name] else { continue }
+      guard record.shape == tensor.shape else {
+        throw Fault(
+          .data, "tensor '\(tensor.name)' has shape \(record.shape), config.json asks for \(tensor.shape)", at: file.path)
+      }
+      let target = parameters[tensor.range]
+      try file.copyFloats(of: record, into: UnsafeMutableBufferPointer(start: target.base, count: target.count))
+    }
+    try checkTiedHead(parameters)
+  }
+
+  private func checkNames() throws {
+    let expected = Set(layout.tensors.map(\.name))
+    let present = Set(files.names)
+    let missing = expected.subtracting(present).sorted()
+    guard missing.isEmpty else {
+      throw Fault(.data, "tensors are missing: \(Self.some(missing))", at: files.directory, hint: "is config.json that of these weights?")
+    }
+    let unexpected = present.subtracting(expected).filter { !$0.hasSuffix("rotary_emb.inv_freq") && $0 != tiedHead }.sorted()
+    guard unexpected.isEmpty else {
+      throw Fault(
+        .data, "tensors do not belong to a \(configuration.modelType) language model: \(Self.some(unexpected))",
+        at: files.directory, hint: "is config.json that of these weights?")
+    }
+  }
+
+  private var tiedHead: String? { configuration.tiesEmbeddings ? "lm_head.weight" : nil }
+
+  /// A head that is stored although it is tied must equal the embedding.
+  private func checkTiedHead(_ parameters: FloatView) throws {
+    guard let tiedHead, let (file, record) = files[tiedHead] else { return }
+    let embedding = parameters[layout.tensors[0].range]
+    let copy = try FloatBuffer(count: record.elementCount, purpose: "tied head")
+    try file.copyFloats(of: record, into: UnsafeMutableBufferPointer(start: copy.view.base, count: copy.count))
+    guard record.elementCount == embedding.count, memcmp(copy.view.base, embedding.base, embedding.count * 4) == 0 else {
+      throw Fault(
+        .data, "lm_head.weight differs from the embedding although tie_word_embeddings is true", at: file.path,
+        hint: "set tie_word_embeddings to false in config.json")
+    }
+  }
+
+  private static func some(_ names: [String]) -> String {
+    names.prefix(5).joined(separator: ", ") + (names.count > 5 ? " and \(names.count - 5) more" : "")
+  }
+}

@@ -1,0 +1,80 @@
+import AlignmentCore
+import Collectives
+import Logging
+import Objectives
+import PreferenceData
+import Tokenization
+import Transformer
+
+extension Tokenizer: TextEncoder {}
+
+/// Tokenised data that every rank maps.
+enum PreparedData {
+  /// Tokenises files once per file system: rank 0 first, then the first rank of every host, then the others map.
+  static func open(
+    _ files: [String], source: ModelSource, options: EncodingOptions, cache: String, over communicator: any Communicator
+  ) throws -> TokenizedDataset {
+    let prepare = {
+      try TokenizedDataset.prepare(
+        files: files, encoder: source.tokenizer, encoderDigest: source.tokenizerDigest, options: options,
+        cacheDirectory: cache
+      ).dataset
+    }
+    var dataset: TokenizedDataset?
+    for turn in 0...2 {
+      let own = communicator.rank == 0 ? 0 : communicator.hostRank == 0 ? 1 : 2
+      if turn == own { dataset = try prepare() }
+      try communicator.barrier()
+    }
+    guard let dataset else { preconditionFailure("every rank has a turn") }
+    try checkAgreement(dataset, over: communicator)
+    return dataset
+  }
+
+  /// Refuses to go on where hosts see different data under the same names.
+  private static func checkAgreement(_ dataset: TokenizedDataset, over communicator: any Communicator) throws {
+    let digests = try communicator.allGather(Array(dataset.digest.utf8))
+    guard let different = digests.firstIndex(where: { $0 != digests[0] }) else { return }
+    throw Fault(
+      .data, "rank \(different) sees other data than rank 0", hint: "copy the same data files to every host")
+  }
+}
+
+extension EncodingOptions {
+  /// The options of a training run: what its recipe says, for what its objective needs.
+  init(_ data: RunConfiguration.DataSettings, for groupKind: GroupKind, source: ModelSource) {
+    self.init(contextLength: source.configuration.contextLength, endOfSequence: source.endOfSequence)
+    maxLength = data.maxLength
+    maxPromptLength = data.maxPromptLength
+    keep = data.keep
+    boundary = data.boundary
+    onError = data.onError
+    switch groupKind {
+    case .pair: selection = .pairs
+    case .preferred: selection = .preferred
+    }
+  }
+}
+
+extension WorkCost {
+  /// Floating-point operations of a forward pass through a model, attention scores left out.
+  init(_ c: ModelConfiguration) {
+    let attention = c.hiddenSize * (c.projectionWidth + c.queryWidth)
+    let feedForward = 3 * c.hiddenSize * c.intermediateSize
+    self.init(
+      perToken: 2 * Double(c.layerCount * (attention + feedForward)),
+      perPrediction: 2 * Double(c.vocabularySize * c.hiddenSize))
+  }
+}
+
+extension UnitCapacity {
+  /// Room for any unit that is packed from these datasets.
+  init(unitTokens: Int, datasets: [TokenizedDataset]) {
+    let longestGroup = datasets.map(\.maximumGroupTokens).max() ?? 0
+    let longestSequence = datasets.map(\.maximumSequenceTokens).max() ?? 0
+    let tokens = max(unitTokens, longestGroup)
+    // A group with a prompt of one token and n completions of one token has n predictions but a single input.
+    let mostCompletions = datasets.flatMap { data in (0..<data.count).map { data.example($0).completionCount } }.max() ?? 1
+    self.init(tokens: tokens, predictions: tokens * mostCompletions, sequence: longestSequence)
+  }
+}

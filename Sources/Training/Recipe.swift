@@ -1,0 +1,243 @@
+import AlignmentCore
+import Yams
+
+/// A recipe as a tree of text, before anybody knows what its keys mean.
+indirect enum RecipeNode: Equatable {
+  case null
+  case scalar(String)
+  case list([RecipeNode])
+  case table([String: RecipeNode])
+
+  /// Parses YAML.
+  ///
+  /// - Throws: ``Fault`` with the line of the problem.
+  static func parse(_ text: String, path: String) throws -> RecipeNode {
+    do {
+      guard let node = try Yams.compose(yaml: text) else { return .table([:]) }
+      return try RecipeNode(node, path: path)
+    } catch let error as YamlError {
+      throw Fault(.configuration, "not valid YAML: \(error)", at: path, hint: "see the recipes folder for examples")
+    }
+  }
+
+  private init(_ node: Node, path: String) throws {
+    switch node {
+    case .scalar(let scalar):
+      let isNull = scalar.style == .plain && ["", "~", "null", "Null", "NULL"].contains(scalar.string)
+      self = isNull ? .null : .scalar(scalar.string)
+    case .sequence(let items):
+      self = .list(try items.map { try RecipeNode($0, path: path) })
+    case .mapping(let mapping):
+      var table: [String: RecipeNode] = [:]
+      for (key, value) in mapping {
+        guard let name = key.string else { throw Fault(.configuration, "a key is not text", at: path) }
+        table[name] = try RecipeNode(value, path: path)
+      }
+      self = .table(table)
+    case .alias:
+      throw Fault(.configuration, "YAML aliases are not supported", at: path, hint: "write the value out")
+    }
+  }
+
+  /// Sets the value that a dotted key names, making tables on the way.
+  mutating func set(_ keys: ArraySlice<String>, to value: RecipeNode) {
+    guard let first = keys.first else { return self = value }
+    var table: [String: RecipeNode] = [:]
+    if case .table(let existing) = self { table = existing }
+    var child = table[first] ?? .table([:])
+    child.set(keys.dropFirst(), to: value)
+    table[first] = child
+    self = .table(table)
+  }
+
+  /// Applies `key.path=value` arguments in order; values are YAML.
+  mutating func apply(overrides: [String]) throws {
+    for argument in overrides {
+      guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
+        throw Fault(.usage, "\"\(argument)\" is no override", hint: "overrides look like optimizer.learning_rate=1e-5")
+      }
+      let keys = argument[..<equals].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+      guard !keys.contains("") else { throw Fault(.usage, "\"\(argument)\" has an empty key") }
+      let text = String(argument[argument.index(after: equals)...])
+      set(keys[...], to: try RecipeNode.parse(text, path: argument).orNull)
+    }
+  }
+
+  private var orNull: RecipeNode { self == .table([:]) ? .null : self }
+}
+
+/// One table of a recipe, read key by key; whatever was not read in the end is an error.
+final class RecipeSection {
+  let path: String
+  private var entries: [String: RecipeNode]
+  private var known: [String] = []
+  private let settings: ResolvedSettings
+
+  init(_ node: RecipeNode, path: String = "", into settings: ResolvedSettings) throws {
+    guard case .table(let table) = node else {
+      throw Fault(.configuration, "expected keys and values", at: path.isEmpty ? "recipe" : path)
+    }
+    self.path = path
+    self.settings = settings
+    entries = table
+  }
+
+  /// A nested table; an absent one reads as empty.
+  func section(_ name: String) throws -> RecipeSection {
+    let node = take(name) ?? .table([:])
+    return try RecipeSection(node == .null ? .table([:]) : node, path: full(name), into: settings)
+  }
+
+  /// Whether a key holds a table.
+  func isTable(_ name: String) -> Bool {
+    if case .table = entries[name] { return true }
+    return false
+  }
+
+  func string(_ name: String, default fallback: String) throws -> String {
+    try optionalString(name) ?? record(name, fallback)
+  }
+
+  func string(_ name: String, hint: String) throws -> String {
+    guard let value = try optionalString(name) else { throw Fault(.configuration, "is missing", at: full(name), hint: hint) }
+    return value
+  }
+
+  func optionalString(_ name: String) throws -> String? {
+    guard let node = take(name), node != .null else { return nil }
+    guard case .scalar(let text) = node else { throw wrong(name, "a single value") }
+    return record(name, text)
+  }
+
+  /// One string or a list of them.
+  func strings(_ name: String) throws -> [String] {
+    guard let node = take(name), node != .null else { return [] }
+    let items: [RecipeNode]
+    if case .list(let list) = node { items = list } else { items = [node] }
+    return try items.enumerated().map { index, item in
+      guard case .scalar(let text) = item else { throw wrong(name, "a path or a list of paths") }
+      settings.add(items.count == 1 ? full(name) : "\(full(name)).\(index)", text)
+      return text
+    }
+  }
+
+  func integer(_ name: String, default fallback: Int, in range: ClosedRange<Int>) throws -> Int {
+    try optionalInteger(name, in: range) ?? { settings.add(full(name), String(fallback)); return fallback }()
+  }
+
+  func optionalInteger(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
+    guard let text = try optionalString(name) else { return nil }
+    guard let value = Int(text), range.contains(value) else {
+      throw wrong(name, "an integer from \(range.lowerBound)\(range.upperBound == .max ? " up" : " to \(range.upperBound)")")
+    }
+    return value
+  }
+
+  func number(_ name: String, default fallback: Double, in range: ClosedRange<Double>) throws -> Double {
+    guard let text = try optionalString(name) else {
+      settings.add(full(name), "\(fallback)")
+      return fallback
+    }
+    guard let value = Double(text), range.contains(value) else {
+      throw wrong(name, "a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return value
+  }
+
+  func boolean(_ name: String, default fallback: Bool) throws -> Bool {
+    let text = try string(name, default: fallback ? "true" : "false")
+    switch text.lowercased() {
+    case "true", "yes", "on": return true
+    case "false", "no", "off": return false
+    default: throw wrong(name, "true or false")
+    }
+  }
+
+  /// One of an enumeration's raw values.
+  func choice<Choice: RawRepresentable & CaseIterable>(_ name: String, default fallback: Choice) throws -> Choice
+  where Choice.RawValue == String {
+    let text = try string(name, default: fallback.rawValue)
+    guard let value = Choice(rawValue: text) else {
+      throw wrong(name, "one of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return value
+  }
+
+  /// All keys that nobody has read, as single values.
+  func remaining() throws -> [String: String] {
+    var values: [String: String] = [:]
+    for name in entries.keys.sorted() { values[name] = try optionalString(name) }
+    return values
+  }
+
+  /// Refuses keys that nobody has read.
+  func finish() throws {
+    guard let unknown = entries.keys.sorted().first else { return }
+    let nearest = known.min { editDistance($0, unknown) < editDistance($1, unknown) }
+    let hint = nearest.map { "did you mean \(full($0))? known here: \(known.sorted().joined(separator: ", "))" } ?? ""
+    throw Fault(.configuration, "unknown key \"\(unknown)\"", at: full(unknown), hint: hint)
+  }
+
+  private func take(_ name: String) -> RecipeNode? {
+    known.append(name)
+    return entries.removeValue(forKey: name)
+  }
+
+  private func record(_ name: String, _ text: String) -> String {
+    settings.add(full(name), text)
+    return text
+  }
+
+  private func full(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
+
+  private func wrong(_ name: String, _ expected: String) -> Fault {
+    Fault(.configuration, "must be \(expected)", at: full(name))
+  }
+}
+
+/// Every key of a configuration with its value, defaults included, in the order in which they were read.
+package final class ResolvedSettings {
+  package private(set) var entries: [(key: String, value: String)] = []
+
+  func add(_ key: String, _ value: String) { entries.append((key, value)) }
+
+  /// The settings as YAML that reads back to the same configuration.
+  package var yaml: String {
+    var lines: [String] = []
+    var open: [String] = []
+    for (key, value) in entries {
+      let keys = key.split(separator: ".").map(String.init)
+      let parents = Array(keys.dropLast())
+      let shared = zip(open, parents).prefix { $0 == $1 }.count
+      for depth in shared..<parents.count {
+        lines.append(String(repeating: "  ", count: depth) + parents[depth] + ":")
+      }
+      open = parents
+      let indent = String(repeating: "  ", count: parents.count)
+      let isListItem = Int(keys[keys.count - 1]) != nil
+      lines.append(indent + (isListItem ? "- " : keys[keys.count - 1] + ": ") + Self.quoted(value))
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private static func quoted(_ value: String) -> String {
+    let plain = value.allSatisfy { $0.isLetter || $0.isNumber || "._-+/".contains($0) } && !value.isEmpty
+    return plain ? value : "\"" + value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+  }
+}
+
+/// Levenshtein's distance: insertions, deletions and substitutions between two words.
+func editDistance(_ a: String, _ b: String) -> Int {
+  let (a, b) = (Array(a.utf8), Array(b.utf8))
+  var row = Array(0...b.count)
+  for i in 0..<a.count {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for j in 0..<b.count {
+      let substitution = diagonal + (a[i] == b[j] ? 0 : 1)
+      diagonal = row[j + 1]
+      row[j + 1] = min(substitution, row[j] + 1, row[j + 1] + 1)
+    }
+  }
+  return row[b.count]
+}

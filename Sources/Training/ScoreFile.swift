@@ -1,0 +1,88 @@
+import AlignmentCore
+import Checkpoints
+import Collectives
+import JSON
+import Kernels
+import PreferenceData
+import Transformer
+
+/// The work of `adalign score`: a data file becomes a file of log-probabilities.
+package struct ScoreFile {
+  let model: String
+  let data: String
+  let output: String
+  let boundary: EncodingOptions.Boundary
+  let perToken: Bool
+  let unitTokens: Int
+  let threads: Int
+
+  package init(
+    model: String, data: String, output: String, boundary: EncodingOptions.Boundary, perToken: Bool, unitTokens: Int,
+    threads: Int
+  ) {
+    self.model = model
+    self.data = data
+    self.output = output
+    self.boundary = boundary
+    self.perToken = perToken
+    self.unitTokens = unitTokens
+    self.threads = threads
+  }
+
+  /// Computes on all ranks; rank 0 writes the file, which appears when it is complete.
+  package func write(over communicator: any Communicator) throws {
+    BLAS.threads = threads
+    let source = try ModelSource(.directory(model))
+    var options = EncodingOptions(
+      contextLength: source.configuration.contextLength, endOfSequence: source.endOfSequence)
+    options.boundary = boundary
+    options.selection = .all
+    let dataset = try PreparedData.open(
+      [data], source: source, options: options, cache: CacheDirectory.byDefault, over: communicator)
+    let model = try LanguageModel(
+      source.configuration, capacity: UnitCapacity(unitTokens: unitTokens, datasets: [dataset]), trains: false)
+    let parameters = try FloatBuffer(count: model.layout.count, purpose: "parameters")
+    try source.loadParameters(model.layout, into: parameters.view)
+    let pass = ScoringPass(
+      model: model, parameters: parameters.view, dataset: dataset, unitTokens: unitTokens, communicator: communicator)
+    let tokens = try pass.tokenLogProbabilities()
+    if communicator.rank == 0 { try write(tokens, of: dataset) }
+    try communicator.barrier()
+  }
+
+  private func write(_ tokens: [[Double]], of dataset: TokenizedDataset) throws {
+    try AtomicFile.write(output) { file in
+      for index in 0..<dataset.count { try file.append(row(index, tokens, dataset).serialized() + [UInt8(ascii: "\n")]) }
+    }
+  }
+
+  private func row(_ index: Int, _ tokens: [[Double]], _ dataset: TokenizedDataset) -> JSONValue {
+    let record = dataset.example(index)
+    let completions = (0..<record.completionCount).map { offset -> JSONValue in
+      let values = tokens[record.firstCompletion + offset]
+      let role = dataset.completion(offset, of: record).role
+      var members: [(ByteString, JSONValue)] = [
+        ("name", .string(ByteString(role.scoreName))), ("tokens", .integer(Int64(values.count))),
+        ("logp", .double(values.reduce(0, +))),
+      ]
+      if perToken { members.append(("logps", .array(values.map(JSONValue.double)))) }
+      return .object(JSONObject(members))
+    }
+    return .object(
+      JSONObject([
+        ("index", .integer(Int64(record.rowIndex))), ("prompt_tokens", .integer(Int64(record.promptLength))),
+        ("completions", .array(completions)),
+      ]))
+  }
+}
+
+extension CompletionRole {
+  /// The name of the row's field that held the completion.
+  fileprivate var scoreName: String {
+    switch self {
+    case .chosen: "chosen"
+    case .rejected: "rejected"
+    case .desirable, .undesirable: "completion"
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import AlignmentCore
+import Collectives
+import PreferenceData
+import Transformer
+
+/// Log-probabilities of every completion of a dataset, computed by all ranks.
+///
+/// The units depend on the dataset and the token budget alone, so the numbers do not depend on the number of ranks.
+package struct ScoringPass {
+  let model: LanguageModel
+  let parameters: FloatView
+  let dataset: TokenizedDataset
+  let unitTokens: Int
+  let communicator: any Communicator
+
+  /// The summed log-probability of each completion of the dataset, in nats, on every rank.
+  package func completionSums() throws -> [Double] {
+    var sums = [Double](repeating: 0, count: dataset.totalCompletions)
+    try forEachCompletion { completion, span in sums[completion] = model.logProbability(of: span) }
+    try sums.withUnsafeMutableBufferPointer { try communicator.allReduce(.sum, $0) }
+    return sums
+  }
+
+  /// The log-probability of each token of each completion, in nats, on every rank.
+  package func tokenLogProbabilities() throws -> [[Double]] {
+    let lengths = dataset.completionLengths
+    let starts = lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
+    var values = [Double](repeating: 0, count: starts[lengths.count])
+    try forEachCompletion { completion, span in
+      for (offset, row) in span.rows.enumerated() {
+        values[starts[completion] + offset] = model.tokenLogProbabilities[row]
+      }
+    }
+    try values.withUnsafeMutableBufferPointer { try communicator.allReduce(.sum, $0) }
+    return lengths.indices.map { Array(values[starts[$0]..<starts[$0 + 1]]) }
+  }
+
+  /// Runs this rank's units; exactly one rank visits each completion.
+  private func forEachCompletion(_ body: (_ completion: Int, CompletionSpan) -> Void) throws {
+    let plan = UnitPlan.sequential(
+      Array(0..<dataset.count), of: dataset, tokens: unitTokens, cost: WorkCost(model.configuration))
+    var unit = WorkUnit()
+    for index in plan.assignment(ranks: communicator.size)[communicator.rank] {
+      plan.fill(&unit, with: index, from: dataset)
+      model.score(unit, parameters: parameters)
+      for group in unit.groups {
+        let first = dataset.example(group.example).firstCompletion
+        for (offset, completion) in group.completions.enumerated() { body(first + offset, unit.completions[completion]) }
+      }
+      Watchdog.progress()
+    }
+  }
+}
+
+extension TokenizedDataset {
+  /// Tokens of each completion, in the order of the dataset.
+  var completionLengths: [Int] {
+    (0..<count).flatMap { index in
+      let record = example(index)
+      return (0..<record.completionCount).map { completion($0, of: record).length }
+    }
+  }
+}

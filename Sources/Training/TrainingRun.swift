@@ -1,0 +1,179 @@
+import AlignmentCore
+import Checkpoints
+import Collectives
+import JSON
+import Kernels
+import Logging
+import Objectives
+import Optimization
+import PreferenceData
+import Transformer
+
+/// A training run from its configuration to its final model: prepares, resumes, trains, evaluates, saves.
+package final class TrainingRun {
+  /// How a run ended.
+  package enum Outcome: Sendable {
+    case finished
+    /// Saved because a signal asked for it; starting again goes on.
+    case interrupted
+  }
+
+  private let configuration: RunConfiguration
+  private let communicator: any Communicator
+  private let source: ModelSource
+  private let training: ObjectiveData
+  private let evaluation: ObjectiveData?
+  private let trainer: Trainer
+  private let snapshots: Snapshots
+  private let totalSteps: Int
+  private var stream: BatchStream
+  private let lock: RunLock?
+  private var isRankZero: Bool { communicator.rank == 0 }
+
+  /// Opens and checks everything that the run needs; nothing is written but the lock and caches.
+  package init(_ configuration: RunConfiguration, over communicator: any Communicator) throws {
+    self.configuration = configuration
+    self.communicator = communicator
+    BLAS.threads = configuration.threads
+    lock = try communicator.rank == 0 ? Self.lock(configuration.run) : nil
+    source = try ModelSource(configuration.model)
+    let inputs = try RunInputs(configuration, source: source, over: communicator)
+    (training, evaluation) = (inputs.training, inputs.evaluation)
+    totalSteps = inputs.totalSteps
+    stream = BatchStream(
+      count: training.dataset.count, size: configuration.batch.size, seed: configuration.seed,
+      shuffle: configuration.data.shuffle)
+    let datasets = [training.dataset] + (evaluation.map { [$0.dataset] } ?? [])
+    let model = try LanguageModel(
+      source.configuration, capacity: UnitCapacity(unitTokens: configuration.batch.unitTokens, datasets: datasets),
+      trains: true, budget: configuration.memory)
+    let schedule = configuration.schedule.resolved(totalSteps: totalSteps)
+    trainer = try Trainer(configuration, model: model, schedule: schedule, over: communicator)
+    snapshots = Snapshots(
+      store: SnapshotStore(directory: "\(configuration.run)/checkpoints"), communicator: communicator,
+      settings: inputs.continuationSettings, layoutDigest: model.layout.digest)
+  }
+
+  /// Trains until the last step, or until a signal asks to stop.
+  package func run() throws -> Outcome {
+    let first = try resume()
+    guard first < totalSteps else { return try finish(trained: false) }
+    let metrics = try isRankZero ? prepareRunDirectory(resumingAt: first) : nil
+    describe(first)
+    Watchdog.start(seconds: configuration.watchdogSeconds, rank: communicator.rank)
+    defer { Watchdog.stop() }
+    if first == 0, let values = try evaluate() { metrics?.append([("step", .integer(0))] + values) }
+    let progress = Progress(from: first, to: totalSteps, isEnabled: isRankZero)
+    for step in first..<totalSteps {
+      let isStopping = try train(step: step, metrics, progress)
+      if isStopping, step + 1 < totalSteps { return try interrupt(after: step + 1) }
+    }
+    return try finish(trained: true)
+  }
+
+  /// One step with everything around it.
+  private func train(step: Int, _ metrics: MetricsLog?, _ progress: Progress) throws -> Bool {
+    let started = Clock.seconds
+    let examples = stream.examples(ofStep: step)
+    let batch = try trainer.plan(examples, of: training)
+    let result = try trainer.step(step, batch, of: training)
+    let report = StepReport(trainer.table, batch, result, training, configuration.objective)
+    let seconds = Clock.seconds - started
+    progress.update(step: step + 1, tokens: report.tokens, details: report.summary)
+    let isLast = step + 1 == totalSteps
+    let evaluates = isLast || (configuration.evaluateEvery > 0 && (step + 1) % configuration.evaluateEvery == 0)
+    let values = try evaluates ? evaluate() ?? [] : []
+    metrics?.append(
+      report.members(step: step + 1, epoch: stream.epochs(after: step + 1), seconds: seconds) + values)
+    let saves = configuration.checkpoint.every > 0 && (step + 1) % configuration.checkpoint.every == 0
+    if saves, !isLast { try save(after: step + 1) }
+    return result.isStopping
+  }
+
+  /// Metrics of the held-out data, or nil if there are none.
+  private func evaluate() throws -> [(String, JSONValue)]? {
+    guard let evaluation else { return nil }
+    let examples = Array(0..<evaluation.dataset.count)
+    try trainer.evaluate(examples, of: evaluation)
+    let normalizer = evaluation.normalizer(
+      of: examples, unit: type(of: configuration.objective).normalizationUnit, by: configuration.normalization)
+    let metrics = ObjectiveMetrics(
+      trainer.table, examples: examples, data: evaluation, objective: configuration.objective, normalizer: normalizer)
+    if isRankZero { log.info("evaluation: loss \(metrics.loss.brief)\(metrics.accuracy.map { "  accuracy \($0.brief)" } ?? "")") }
+    return [("eval/loss", .double(metrics.loss))] + metrics.values.map { ("eval/\($0.name)", .double($0.value)) }
+  }
+
+  private func save(after step: Int) throws {
+    try snapshots.save(trainer, step: step, keep: configuration.checkpoint.keep)
+    Watchdog.progress()
+  }
+
+  private func interrupt(after step: Int) throws -> Outcome {
+    try save(after: step)
+    if isRankZero { log.notice("asked to stop: saved after step \(step); start again to go on") }
+    return .interrupted
+  }
+
+  private func finish(trained: Bool) throws -> Outcome {
+    if trained { try save(after: totalSteps) }
+    if isRankZero {
+      let directory = "\(configuration.run)/final"
+      if trained || !FileSystem.exists(directory) {
+        try ModelExport(source: source, layout: trainer.model.layout).write(trainer.parameters.view, to: directory)
+      }
+      log.notice("finished \(totalSteps) steps; the model is in \(directory)")
+    }
+    try communicator.barrier()
+    return .finished
+  }
+}
+
+// MARK: - Beginning
+
+extension TrainingRun {
+  /// Makes the run directory and takes it for this job.
+  private static func lock(_ directory: String) throws -> RunLock {
+    try FileSystem.makeDirectory(directory)
+    return try RunLock(directory: directory)
+  }
+
+  /// Fills the trainer from the newest checkpoint or from the model, and returns the steps done.
+  private func resume() throws -> Int {
+    if let manifest = try snapshots.newest() {
+      guard manifest.step <= totalSteps else {
+        throw Fault(
+          .configuration, "the run has done \(manifest.step) steps, more than the \(totalSteps) asked for",
+          at: configuration.run, hint: "raise steps or choose another run directory")
+      }
+      try snapshots.load(manifest, into: trainer)
+      return manifest.step
+    }
+    try source.loadParameters(trainer.model.layout, into: trainer.parameters.view)
+    return 0
+  }
+
+  private func prepareRunDirectory(resumingAt step: Int) throws -> MetricsLog {
+    let run = configuration.run
+    try AtomicFile.write("\(run)/config.yaml", Array(configuration.settings.yaml.utf8))
+    return try MetricsLog(path: "\(run)/metrics.jsonl", keepingSteps: step == 0 ? -1 : step)
+  }
+
+  private func describe(_ first: Int) {
+    guard isRankZero else { return }
+    let c = source.configuration
+    log.info("\(c.modelType), \(trainer.model.layout.count.grouped) parameters, \(c.layerCount) layers, vocabulary \(c.vocabularySize)")
+    log.info("training data: \(training.dataset.report.summary)")
+    if let evaluation { log.info("held-out data: \(evaluation.dataset.report.summary)") }
+    let start = first == 0 ? "" : ", resuming after step \(first)"
+    log.info("\(totalSteps) steps of \(configuration.batch.size) examples on \(communicator.size) ranks × \(configuration.threads) threads\(start)")
+  }
+}
+
+extension ParameterLayout {
+  /// SHA-256 of names, shapes and order.
+  var digest: String {
+    let hash = SHA256()
+    for tensor in tensors { hash.update(field: "\(tensor.name) \(tensor.shape)") }
+    return hash.finish().hex
+  }
+}

@@ -1,0 +1,91 @@
+/// A named tensor as a range of the parameter arena.
+package struct TensorSpecification: Sendable, Equatable {
+  /// Name in the Hugging Face checkpoint.
+  package let name: String
+  package let shape: [Int]
+  package let range: Range<Int>
+
+  /// Matrices take weight decay by default; vectors (biases, norm weights) do not.
+  package var isMatrix: Bool { shape.count > 1 }
+}
+
+/// Where every tensor of a model lies in the flat arenas of parameters, gradients, sums and moments.
+///
+/// Tensors that one matrix product uses together (query, key and value; gate and up) lie next to each other.
+package struct ParameterLayout: Sendable {
+  /// The ranges of one layer; projections that are computed together share one range.
+  struct Layer: Sendable {
+    var inputNorm: Range<Int>
+    var queryKeyValue: Range<Int>
+    var queryKeyValueBias: Range<Int>?
+    var queryNorm: Range<Int>?
+    var keyNorm: Range<Int>?
+    var output: Range<Int>
+    var outputBias: Range<Int>?
+    var feedForwardNorm: Range<Int>
+    var gateUp: Range<Int>
+    var gateUpBias: Range<Int>?
+    var down: Range<Int>
+    var downBias: Range<Int>?
+  }
+
+  /// All tensors in the order of the arena.
+  package let tensors: [TensorSpecification]
+  /// Floats in the arena.
+  package let count: Int
+  let embedding: Range<Int>
+  let layers: [Layer]
+  let finalNorm: Range<Int>
+  /// The output embedding; the same range as ``embedding`` where they are tied.
+  let head: Range<Int>
+
+  package init(_ c: ModelConfiguration) {
+    var builder = LayoutBuilder()
+    embedding = builder.add("model.embed_tokens.weight", [c.vocabularySize, c.hiddenSize])
+    layers = (0..<c.layerCount).map { builder.addLayer("model.layers.\($0).", c) }
+    finalNorm = builder.add("model.norm.weight", [c.hiddenSize])
+    head = c.tiesEmbeddings ? embedding : builder.add("lm_head.weight", [c.vocabularySize, c.hiddenSize])
+    tensors = builder.tensors
+    count = builder.count
+  }
+}
+
+private struct LayoutBuilder {
+  var tensors: [TensorSpecification] = []
+  var count = 0
+
+  mutating func add(_ name: String, _ shape: [Int]) -> Range<Int> {
+    let range = count..<count + shape.reduce(1, *)
+    tensors.append(TensorSpecification(name: name, shape: shape, range: range))
+    count = range.upperBound
+    return range
+  }
+
+  /// Several tensors as one range.
+  mutating func addAdjacent(_ entries: [(String, [Int])]) -> Range<Int> {
+    let start = count
+    for (name, shape) in entries { _ = add(name, shape) }
+    return start..<count
+  }
+
+  mutating func addLayer(_ prefix: String, _ c: ModelConfiguration) -> ParameterLayout.Layer {
+    let projections = [("q", c.queryWidth), ("k", c.keyValueWidth), ("v", c.keyValueWidth)]
+    let gates = [("gate", c.intermediateSize), ("up", c.intermediateSize)]
+    let attention = { (name: String) in "\(prefix)self_attn.\(name)" }
+    let feedForward = { (name: String) in "\(prefix)mlp.\(name)" }
+    return ParameterLayout.Layer(
+      inputNorm: add("\(prefix)input_layernorm.weight", [c.hiddenSize]),
+      queryKeyValue: addAdjacent(projections.map { (attention("\($0)_proj.weight"), [$1, c.hiddenSize]) }),
+      queryKeyValueBias: c.hasQueryKeyValueBias
+        ? addAdjacent(projections.map { (attention("\($0)_proj.bias"), [$1]) }) : nil,
+      queryNorm: c.normalizesQueryKey ? add(attention("q_norm.weight"), [c.headDimension]) : nil,
+      keyNorm: c.normalizesQueryKey ? add(attention("k_norm.weight"), [c.headDimension]) : nil,
+      output: add(attention("o_proj.weight"), [c.hiddenSize, c.queryWidth]),
+      outputBias: c.hasOutputBias ? add(attention("o_proj.bias"), [c.hiddenSize]) : nil,
+      feedForwardNorm: add("\(prefix)post_attention_layernorm.weight", [c.hiddenSize]),
+      gateUp: addAdjacent(gates.map { (feedForward("\($0)_proj.weight"), [$1, c.hiddenSize]) }),
+      gateUpBias: c.hasFeedForwardBias ? addAdjacent(gates.map { (feedForward("\($0)_proj.bias"), [$1]) }) : nil,
+      down: add(feedForward("down_proj.weight"), [c.hiddenSize, c.intermediateSize]),
+      downBias: c.hasFeedForwardBias ? add(feedForward("down_proj.bias"), [c.hiddenSize]) : nil)
+  }
+}

@@ -1,0 +1,27 @@
+import AlignmentCore
+import ArgumentParser
+
+/// The command line.
+@main
+struct Adalign: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "adalign",
+    abstract: "Aligns language models under domain shift, data-parallel over MPI.",
+    discussion: """
+      Every command runs alone or under mpirun: mpirun -n 4 adalign train recipes/dpo.yaml model=DIR data.train=FILE
+      """,
+    subcommands: [
+      Train.self, Score.self, Tokenize.self, ObjectiveCommand.self, List.self, Config.self, Doctor.self,
+    ])
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let fault as Fault {
+      Session.end(fault)
+    } catch {
+      exit(withError: error)
+    }
+  }
+}

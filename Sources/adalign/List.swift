@@ -1,0 +1,10 @@
+import ArgumentParser
+import Training
+
+/// `adalign list`
+struct List: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List objectives with their options, and the other choices that recipes have.")
+
+  func run() throws { print(Catalogue.text, terminator: "") }
+}

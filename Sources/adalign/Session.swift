@@ -1,0 +1,89 @@
+import AlignmentCore
+import Collectives
+import Logging
+import Training
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The process as one rank of a run: joins MPI when a launcher started it, and decides how it ends.
+enum Session {
+  // Set once by `begin` on the main thread, which alone reads it.
+  private nonisolated(unsafe) static var communicator: (any Communicator)?
+
+  /// Joins the other ranks; without mpirun or srun the process is the only rank.
+  static func begin() throws -> any Communicator {
+    StopRequest.installHandlers()
+    signal(SIGPIPE, SIG_IGN)
+    try checkLauncher()
+    let joined: any Communicator = isLaunchedByMPI ? try MPICommunicator() : LocalCommunicator()
+    communicator = joined
+    let rank = joined.rank
+    LoggingSystem.bootstrap { _ in RankLogHandler(isFirst: rank == 0) }
+    return joined
+  }
+
+  /// Leaves MPI with the others and ends the process.
+  static func end(_ status: Int32) -> Never {
+    (communicator as? MPICommunicator)?.finalize()
+    exit(status)
+  }
+
+  /// Prints a fault and ends every rank.
+  ///
+  /// A fault that all ranks see alike is told by rank 0 alone: the others wait, and rank 0's abort ends them.
+  static func end(_ fault: Fault) -> Never {
+    guard let communicator, communicator.size > 1 else {
+      StandardError.write("adalign: \(fault)\n")
+      exit(fault.kind.rawValue)
+    }
+    if communicator.rank != 0 {
+      signal(SIGTERM, SIG_DFL)
+      sleep(4)
+    }
+    let place = communicator.rank == 0 ? "" : " (rank \(communicator.rank) on \(hostName))"
+    StandardError.write("adalign\(place): \(fault)\n")
+    communicator.abort(code: fault.kind.rawValue)
+  }
+
+  static var hostName: String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    guard gethostname(&buffer, buffer.count - 1) == 0 else { return "an unknown host" }
+    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  private static var isLaunchedByMPI: Bool {
+    ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"].contains { (name: String) in getenv(name) != nil }
+  }
+
+  /// srun without PMIx would start many unrelated copies of the program.
+  private static func checkLauncher() throws {
+    guard !isLaunchedByMPI, let steps = getenv("SLURM_STEP_NUM_TASKS"), let tasks = Int(String(cString: steps)), tasks > 1
+    else { return }
+    throw Fault(
+      .environment, "srun started \(tasks) tasks without MPI", hint: "use srun --mpi=pmix, or mpirun inside the job")
+  }
+}
+
+/// Messages for people on stderr: everything from rank 0, only errors from the others.
+struct RankLogHandler: LogHandler {
+  let isFirst: Bool
+  var metadata: Logger.Metadata = [:]
+  var logLevel: Logger.Level = .info
+
+  init(isFirst: Bool) {
+    self.isFirst = isFirst
+    logLevel = isFirst ? .info : .error
+  }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let label = event.level >= .warning ? "\(event.level): " : ""
+    StandardError.write("\(label)\(event.message)\n")
+  }
+}

@@ -1,0 +1,49 @@
+import AlignmentCore
+import ArgumentParser
+import Checkpoints
+import Training
+
+/// `adalign train RECIPE key=value …`
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Train a model as a recipe says; start again with the same run directory to resume.",
+    discussion: """
+      Exit codes: 0 finished, 64–73 refused, 74 no progress, 75 saved and asked to go on, 76 not finite.
+      """)
+
+  @OptionGroup var recipe: RecipeArguments
+
+  func run() throws {
+    let communicator = try Session.begin()
+    let run = try TrainingRun(try recipe.configuration(), over: communicator)
+    switch try run.run() {
+    case .finished: Session.end(0)
+    case .interrupted: Session.end(Fault.Kind.interrupted.rawValue)
+    }
+  }
+}
+
+/// `adalign config RECIPE key=value …`
+struct Config: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Print a recipe with its overrides and all defaults.")
+
+  @OptionGroup var recipe: RecipeArguments
+
+  func run() throws {
+    print(try recipe.configuration().settings.yaml, terminator: "")
+  }
+}
+
+/// A recipe and what the command line changes in it.
+struct RecipeArguments: ParsableArguments {
+  @Argument(help: "A YAML recipe.")
+  var recipe: String
+
+  @Argument(help: "Settings that replace the recipe's, as key.path=value.")
+  var overrides: [String] = []
+
+  func configuration() throws -> RunConfiguration {
+    let text = String(decoding: try FileSystem.readWhole(recipe, limit: 1 << 20), as: UTF8.self)
+    return try RunConfiguration(recipe: text, path: recipe, overrides: overrides)
+  }
+}

@@ -1,0 +1,73 @@
+# shellcheck shell=bash disable=SC2034 # the variables are for the launchers
+# What the launchers share: the command line, the environment of the ranks, and a polite end.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+adalign=$root/.build/release/adalign
+
+# A lost host is noticed after 30 s; Open MPI's own setting is 485 s.
+keepalive=(--mca oob_tcp_keepalive_time 15 --mca oob_tcp_keepalive_intvl 5 --mca oob_tcp_keepalive_probes 3)
+
+# Exit code 64: the command line is wrong, trying again is pointless.
+refuse() {
+  echo "${0##*/}: $*" >&2
+  exit 64
+}
+
+# Prints the comment at the top of the launcher.
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+
+# [-n RANKS] [-t THREADS] [--] ARGUMENT…: sets `ranks` (empty: not given), `threads` and `arguments`.
+parse() {
+  ranks='' threads=1
+  while (($#)); do
+    case $1 in
+      -h | --help) usage && exit ;;
+      -n | -t)
+        [[ ${2-} =~ ^[1-9][0-9]*$ ]] || refuse "$1 wants a positive number, got '${2-}'"
+        if [[ $1 == -n ]]; then ranks=$2; else threads=$2; fi
+        shift 2
+        ;;
+      --) shift && break ;;
+      -*) refuse "unknown option $1 (adalign's own arguments go after --)" ;;
+      *) break ;;
+    esac
+  done
+  arguments=("$@")
+  ((${#arguments[@]})) || refuse "nothing to run; try --help"
+  [[ -x $adalign ]] || refuse "$adalign is missing; run 'make build'"
+}
+
+# Binding is left to the kernel, so that two runs do not share core 0 and every rank has room for its threads.
+# Whoever knows the machine better sets the same variables before the start.
+set_environment() {
+  export OPENBLAS_NUM_THREADS=$threads
+  export OMPI_MCA_hwloc_base_binding_policy=${OMPI_MCA_hwloc_base_binding_policy-none}
+  if ((EUID == 0)); then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+}
+
+# Runs mpirun or srun and returns its exit code. The first TERM, INT, HUP or USR1 becomes one USR1, which reaches every
+# rank at once: save, exit 75. (TERM would make mpirun kill its nodes one after the other.) A second INT kills the ranks.
+run() {
+  requests=0
+  trap 'request TERM' TERM
+  trap 'request INT' INT
+  trap 'request HUP' HUP
+  trap 'request USR1' USR1
+  set -m # a process group of its own: Ctrl-C in a terminal must not reach the launcher directly
+  "$@" &
+  set +m
+  while kill -0 $! 2>/dev/null; do wait $! || true; done # a trap ends `wait` early
+  wait $!
+}
+
+request() {
+  ((requests += 1))
+  [[ -n ${!-} ]] || exit 75
+  if ((requests == 1)); then
+    echo "${0##*/}: $1: asking the ranks to save and stop" >&2
+    kill -USR1 $! 2>/dev/null || true
+  elif [[ $1 == INT ]]; then
+    echo "${0##*/}: killing the ranks" >&2
+    kill -TERM $! 2>/dev/null || true
+  fi
+}
