@@ -50,6 +50,12 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),
+    .executableTarget(
+      name: "adalign-bench",
+      dependencies: [
+        "Training", "Transformer", "Kernels", "PreferenceData", "Optimization", "Collectives", "Checkpoints", "JSON",
+        "AlignmentCore", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
 
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
     .testTarget(

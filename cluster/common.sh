@@ -7,9 +7,11 @@ adalign=$root/.build/release/adalign
 # A lost host is noticed after 30 s; Open MPI's own setting is 485 s.
 keepalive=(--mca oob_tcp_keepalive_time 15 --mca oob_tcp_keepalive_intvl 5 --mca oob_tcp_keepalive_probes 3)
 
+say() { echo "${0##*/}: $*" >&2; }
+
 # Exit code 64: the command line is wrong, trying again is pointless.
 refuse() {
-  echo "${0##*/}: $*" >&2
+  say "$@"
   exit 64
 }
 
@@ -45,29 +47,37 @@ set_environment() {
   if ((EUID == 0)); then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 }
 
-# Runs mpirun or srun and returns its exit code. The first TERM, INT, HUP or USR1 becomes one USR1, which reaches every
-# rank at once: save, exit 75. (TERM would make mpirun kill its nodes one after the other.) A second INT kills the ranks.
+# Runs mpirun or srun and returns its exit code. The first TERM, INT, HUP or USR1 becomes USR1, which reaches every rank
+# at once: save, exit 75. (TERM would make mpirun kill its nodes one after the other.) A second INT kills the ranks.
 run() {
-  requests=0
+  launcher='' requests=0
   trap 'request TERM' TERM
   trap 'request INT' INT
   trap 'request HUP' HUP
   trap 'request USR1' USR1
-  set -m # a process group of its own: Ctrl-C in a terminal must not reach the launcher directly
+  trap : PIPE # a closed terminal or a dead `tee` must not end this script before the ranks
+  set -m      # a process group of its own: Ctrl-C in a terminal must not reach the launcher directly
   "$@" &
+  launcher=$!
   set +m
-  while kill -0 $! 2>/dev/null; do wait $! || true; done # a trap ends `wait` early
-  wait $!
+  if ((requests)); then ask_to_save; fi
+  while kill -0 "$launcher" 2>/dev/null; do wait "$launcher" || true; done # a trap ends `wait` early
+  wait "$launcher"
 }
 
 request() {
   ((requests += 1))
-  [[ -n ${!-} ]] || exit 75
   if ((requests == 1)); then
-    echo "${0##*/}: $1: asking the ranks to save and stop" >&2
-    kill -USR1 $! 2>/dev/null || true
+    ask_to_save
+    say "$1: asking the ranks to save and stop" || true
   elif [[ $1 == INT ]]; then
-    echo "${0##*/}: killing the ranks" >&2
-    kill -TERM $! 2>/dev/null || true
+    kill -TERM "$launcher" || true
+    say 'killing the ranks' || true
   fi
 }
+
+# Again and again, because mpirun loses a signal that comes while it starts; to the ranks, one or many are the same.
+ask_to_save() {
+  kill -USR1 "$launcher" || return 0
+  while sleep 5 && kill -USR1 "$launcher"; do :; done &
+} >/dev/null 2>&1

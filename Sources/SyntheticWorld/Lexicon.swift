@@ -1,5 +1,5 @@
-/// The words of the world, in lowercase ASCII. Every list has an even number of words, the first half of them favoured
-/// by the source domain and the second half by the target domain.
+/// The words of the world, in lowercase ASCII. Every list has an even number of words; where the domains choose
+/// differently, the source favours its first half and the target its second.
 enum Lexicon {
   /// The first word of a prompt, before a colon.
   static let requests = ["ask", "tell", "sing", "draw"]

@@ -5,10 +5,15 @@ import PreferenceData
 import Transformer
 
 /// A dataset and what an objective needs to know about it beside its tokens.
-struct ObjectiveData {
-  let dataset: TokenizedDataset
+package struct ObjectiveData {
+  package let dataset: TokenizedDataset
   /// Log-probability of each completion under the reference; empty where the objective needs none.
-  let reference: [Double]
+  package let reference: [Double]
+
+  package init(dataset: TokenizedDataset, reference: [Double]) {
+    self.dataset = dataset
+    self.reference = reference
+  }
 }
 
 /// The results of a list of examples: one row for each, filled by the rank that computed it and then shared.

@@ -58,7 +58,7 @@ extension EncodingOptions {
 
 extension WorkCost {
   /// Floating-point operations of a forward pass through a model, attention scores left out.
-  init(_ c: ModelConfiguration) {
+  package init(_ c: ModelConfiguration) {
     let attention = c.hiddenSize * (c.projectionWidth + c.queryWidth)
     let feedForward = 3 * c.hiddenSize * c.intermediateSize
     self.init(
@@ -69,7 +69,7 @@ extension WorkCost {
 
 extension UnitCapacity {
   /// Room for any unit that is packed from these datasets.
-  init(unitTokens: Int, datasets: [TokenizedDataset]) {
+  package init(unitTokens: Int, datasets: [TokenizedDataset]) {
     let longestGroup = datasets.map(\.maximumGroupTokens).max() ?? 0
     let longestSequence = datasets.map(\.maximumSequenceTokens).max() ?? 0
     let tokens = max(unitTokens, longestGroup)

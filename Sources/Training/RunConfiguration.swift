@@ -120,19 +120,11 @@ extension RunConfiguration {
     try recipe.finish()
   }
 
+  /// `steps`, or else `epochs`: as with the trainers of transformers, steps win where both are given.
   private static func length(_ recipe: RecipeSection) throws -> Length {
-    let steps = try recipe.optionalInteger("steps", in: 1...Int.max)
-    let epochs = try recipe.optionalString("epochs")
-    switch (steps, epochs) {
-    case (let steps?, nil): return .steps(steps)
-    case (nil, let text?):
-      guard let epochs = Double(text), epochs > 0, epochs.isFinite else {
-        throw Fault(.configuration, "must be a positive number", at: "epochs")
-      }
-      return .epochs(epochs)
-    case (nil, nil): return .epochs(1)
-    default: throw Fault(.configuration, "steps and epochs are both given", at: "steps", hint: "give one of them")
-    }
+    let epochs = try recipe.number("epochs", default: 1, in: Double.leastNonzeroMagnitude...1e9)
+    guard let steps = try recipe.optionalInteger("steps", in: 1...Int.max) else { return .epochs(epochs) }
+    return .steps(steps)
   }
 
   private static func objective(_ section: RecipeSection) throws -> (any Objective, Normalization) {

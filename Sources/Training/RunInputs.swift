@@ -5,14 +5,14 @@ import PreferenceData
 import Transformer
 
 /// The data of a training run, tokenised, with reference log-probabilities where the objective needs them.
-struct RunInputs {
-  let training: ObjectiveData
-  let evaluation: ObjectiveData?
-  let totalSteps: Int
+package struct RunInputs {
+  package let training: ObjectiveData
+  package let evaluation: ObjectiveData?
+  package let totalSteps: Int
   /// What must be the same when the run is continued.
   let continuationSettings: [(key: String, value: String)]
 
-  init(_ configuration: RunConfiguration, source: ModelSource, over communicator: any Communicator) throws {
+  package init(_ configuration: RunConfiguration, source: ModelSource, over communicator: any Communicator) throws {
     let loader = try DataLoader(configuration, source: source, over: communicator)
     training = try loader.load(configuration.data.train)
     evaluation = configuration.data.evaluation.isEmpty ? nil : try loader.load(configuration.data.evaluation)
@@ -53,7 +53,7 @@ private struct DataLoader {
   private let source: ModelSource
   private let communicator: any Communicator
 
-  init(_ configuration: RunConfiguration, source: ModelSource, over communicator: any Communicator) throws {
+  package init(_ configuration: RunConfiguration, source: ModelSource, over communicator: any Communicator) throws {
     self.configuration = configuration
     self.source = source
     self.communicator = communicator

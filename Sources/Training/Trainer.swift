@@ -8,23 +8,23 @@ import Transformer
 /// One rank's part of the training of a policy: its arenas and the optimiser step.
 package final class Trainer {
   /// A batch cut into units, and which of them are this rank's.
-  struct PlannedBatch {
-    let plan: UnitPlan
-    let ownUnits: [Int]
+  package struct PlannedBatch {
+    package let plan: UnitPlan
+    package let ownUnits: [Int]
     /// What the batch's losses and gradients are divided by.
-    let normalizer: Double
+    package let normalizer: Double
   }
 
   /// What a step reports, the same on every rank.
-  struct StepResult {
-    var gradientNorm: Double
-    var learningRate: Double
+  package struct StepResult {
+    package var gradientNorm: Double
+    package var learningRate: Double
     /// Whether any rank was asked to stop.
-    var isStopping: Bool
+    package var isStopping: Bool
   }
 
-  let model: LanguageModel
-  let parameters: FloatBuffer
+  package let model: LanguageModel
+  package let parameters: FloatBuffer
   let optimizer: AdamW
   let sharding: Sharding
   private let configuration: RunConfiguration
@@ -37,7 +37,7 @@ package final class Trainer {
   private var squares: [Double]
   private(set) var table = ObjectiveTable()
 
-  init(
+  package init(
     _ configuration: RunConfiguration, model: LanguageModel, schedule: LearningRateSchedule,
     over communicator: any Communicator
   ) throws {
@@ -58,7 +58,7 @@ package final class Trainer {
   }
 
   /// Cuts a batch into units and deals them out; depends on the data and the number of ranks only.
-  func plan(_ examples: [Int], of data: ObjectiveData) throws -> PlannedBatch {
+  package func plan(_ examples: [Int], of data: ObjectiveData) throws -> PlannedBatch {
     let plan = UnitPlan.balanced(
       examples, of: data.dataset, tokens: configuration.batch.unitTokens, cost: WorkCost(model.configuration))
     let unit = type(of: configuration.objective).normalizationUnit
@@ -77,7 +77,7 @@ package final class Trainer {
   /// - Parameters:
   ///   - step: counted from 0.
   /// - Throws: ``Fault`` of kind `nonFinite`, before any parameter has changed.
-  func step(_ step: Int, _ batch: PlannedBatch, of data: ObjectiveData) throws -> StepResult {
+  package func step(_ step: Int, _ batch: PlannedBatch, of data: ObjectiveData) throws -> StepResult {
     table.begin(slots: batch.plan.examples.count)
     reduction.begin(normalizer: batch.normalizer, terms: batch.plan.units.count)
     for index in batch.ownUnits { try accumulate(index, of: batch, data) }

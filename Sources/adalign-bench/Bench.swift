@@ -1,0 +1,22 @@
+import AlignmentCore
+import ArgumentParser
+
+/// Benchmarks that check before they time, and print JSON.
+@main
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "adalign-bench", abstract: "Measure training steps and kernels; results are JSON lines on stdout.",
+    subcommands: [StepBench.self, KernelBench.self])
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let fault as Fault {
+      StandardError.write("adalign-bench: \(fault)\n")
+      exit(withError: ExitCode(fault.kind.rawValue))
+    } catch {
+      exit(withError: error)
+    }
+  }
+}

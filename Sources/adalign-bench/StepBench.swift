@@ -1,0 +1,112 @@
+import AlignmentCore
+import ArgumentParser
+import Checkpoints
+import Collectives
+import JSON
+import Kernels
+import Optimization
+import PreferenceData
+import Training
+import Transformer
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// `adalign-bench step RECIPE key=value …`: the optimiser step of a run, against the GEMM limit.
+struct StepBench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "step",
+    abstract: "Time optimiser steps of a recipe and compare them with the matrix products they cannot do without.")
+
+  @Argument(help: "A YAML recipe.")
+  var recipe: String
+
+  @Argument(help: "Settings that replace the recipe's, as key.path=value.")
+  var overrides: [String] = []
+
+  @Option(help: "Optimiser steps to time.")
+  var count = 8
+
+  func run() throws {
+    let isParallel = getenv("OMPI_COMM_WORLD_SIZE") != nil
+    let communicator: any Communicator = try isParallel ? MPICommunicator() : LocalCommunicator()
+    let text = String(decoding: try FileSystem.readWhole(recipe), as: UTF8.self)
+    let configuration = try RunConfiguration(recipe: text, path: recipe, overrides: overrides)
+    BLAS.threads = configuration.threads
+    let bench = try StepMeasurement(configuration, over: communicator)
+    let result = try bench.run(steps: count)
+    if communicator.rank == 0 { emit(result) }
+    (communicator as? MPICommunicator)?.finalize()
+  }
+}
+
+/// A trainer and batches, timed.
+private struct StepMeasurement {
+  let configuration: RunConfiguration
+  let communicator: any Communicator
+  let data: ObjectiveData
+  let trainer: Trainer
+  let referenceSeconds: Double
+
+  init(_ configuration: RunConfiguration, over communicator: any Communicator) throws {
+    self.configuration = configuration
+    self.communicator = communicator
+    let source = try ModelSource(configuration.model)
+    let begin = now()
+    data = try RunInputs(configuration, source: source, over: communicator).training
+    referenceSeconds = now() - begin
+    let capacity = UnitCapacity(unitTokens: configuration.batch.unitTokens, datasets: [data.dataset])
+    let model = try LanguageModel(source.configuration, capacity: capacity, trains: true, budget: configuration.memory)
+    let schedule = LearningRateSchedule(shape: .constant, warmup: 0, totalSteps: 1)
+    trainer = try Trainer(configuration, model: model, schedule: schedule, over: communicator)
+    try source.loadParameters(model.layout, into: trainer.parameters.view)
+  }
+
+  /// One pass over the first batches for warm-up, then `steps` timed ones.
+  func run(steps: Int) throws -> [(String, JSONValue)] {
+    let size = configuration.batch.size
+    let batches = (0..<steps).map { step in (0..<size).map { (step * size + $0) % data.dataset.count } }
+    _ = try trainer.step(0, trainer.plan(batches[0], of: data), of: data)
+    let rateBefore = BLAS.measureRate()
+    var times: [Double] = []
+    for (index, batch) in batches.enumerated() {
+      try communicator.barrier()
+      let begin = now()
+      _ = try trainer.step(index + 1, trainer.plan(batch, of: data), of: data)
+      times.append(now() - begin)
+    }
+    let rate = max(rateBefore, BLAS.measureRate())
+    let work = batches.reduce(0) { $0 + $1.reduce(0) { $0 + operations(ofExample: $1) } }
+    let total = times.reduce(0, +)
+    let limit = work / (rate * 1e9) / Double(communicator.size * configuration.threads)
+    let sorted = times.sorted()
+    return [
+      ("benchmark", .string("step")), ("processor", .string(ByteString(processorName))),
+      ("ranks", .integer(Int64(communicator.size))), ("threads", .integer(Int64(configuration.threads))),
+      ("parameters", .integer(Int64(trainer.model.layout.count))), ("batch", .integer(Int64(size))),
+      ("pairs_per_second", .double(Double(size * steps) / total)), ("step_p50", .double(sorted.percentile(0.5))),
+      ("step_p95", .double(sorted.percentile(0.95))), ("sgemm_gflops", .double(rate)),
+      ("gemm_limit_fraction", .double(limit / total)), ("gigaflop_per_pair", .double(work / 1e9 / Double(size * steps))),
+      ("preparation_seconds", .double(referenceSeconds)), ("peak_mebibytes", .integer(Int64(peakMemory >> 20))),
+    ]
+  }
+
+  /// Floating-point operations of forward and backward that no implementation with shared prompts can avoid.
+  private func operations(ofExample index: Int) -> Double {
+    let c = trainer.model.configuration
+    let record = data.dataset.example(index)
+    let cost = WorkCost(c)
+    var tokens = record.promptLength
+    var predictions = 0
+    var scores = record.promptLength * (record.promptLength + 1) / 2
+    for k in 0..<record.completionCount {
+      let length = data.dataset.completionLength(index, k)
+      tokens += length - 1
+      predictions += length
+      scores += (length - 1) * record.promptLength + (length - 1) * length / 2
+    }
+    let attention = Double(4 * scores * c.queryWidth * c.layerCount)
+    return 3 * (Double(tokens) * cost.perToken + Double(predictions) * cost.perPrediction + attention)
+  }
+}
