@@ -31,7 +31,7 @@ let package = Package(
     .target(name: "Kernels", dependencies: ["COpenBLAS", "CSIMD", "AlignmentCore"], swiftSettings: instructionSet + unchecked),
     .target(name: "Tokenization", dependencies: ["COniguruma", "JSON", "AlignmentCore"]),
     .target(name: "Checkpoints", dependencies: ["CCrypto", "JSON", "AlignmentCore"]),
-    .target(name: "PreferenceData", dependencies: ["CZlib", "CZstd", "CCrypto", "JSON", "AlignmentCore", "Checkpoints"]),
+    .target(name: "PreferenceData", dependencies: ["CZlib", "CZstd", "JSON", "AlignmentCore", "Checkpoints"]),
     .target(name: "Transformer", dependencies: ["Kernels", "JSON", "AlignmentCore"]),
     .target(name: "Objectives", dependencies: ["AlignmentCore"]),
     .target(name: "Optimization", dependencies: ["Kernels", "AlignmentCore"]),
@@ -46,7 +46,7 @@ let package = Package(
     .executableTarget(
       name: "adalign",
       dependencies: [
-        "Training", "SyntheticWorld", "AlignmentCore",
+        "Training", "SyntheticWorld", "PreferenceData", "Collectives", "Checkpoints", "JSON", "AlignmentCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -57,6 +57,11 @@ let package = Package(
         "AlignmentCore", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    .testTarget(name: "SyntheticWorldTests", dependencies: ["SyntheticWorld", "AlignmentCore"]),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "AlignmentCore", "JSON"]),
+    .testTarget(
+      name: "PreferenceDataTests",
+      dependencies: ["PreferenceData", "Checkpoints", "AlignmentCore", "JSON", "CZlib", "CZstd"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "JSON", "AlignmentCore"], exclude: ["Fixtures"]),

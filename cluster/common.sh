@@ -16,7 +16,7 @@ refuse() {
 }
 
 # Prints the comment at the top of the launcher.
-usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
 
 # [-n RANKS] [-t THREADS] [--] ARGUMENT…: sets `ranks` (empty: not given), `threads` and `arguments`.
 parse() {
@@ -47,22 +47,13 @@ set_environment() {
   if ((EUID == 0)); then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 }
 
-# Runs mpirun or srun and returns its exit code. The first TERM, INT, HUP or USR1 becomes USR1, which reaches every rank
-# at once: save, exit 75. (TERM would make mpirun kill its nodes one after the other.) A second INT kills the ranks.
-run() {
+# Turns the first of these signals into USR1 for the launcher, which hands it to every rank at once: save, exit 75. (TERM
+# would make mpirun kill its nodes one after the other.) A second INT kills the ranks.
+translate() {
+  local signal
   launcher='' requests=0
-  trap 'request TERM' TERM
-  trap 'request INT' INT
-  trap 'request HUP' HUP
-  trap 'request USR1' USR1
-  trap : PIPE # a closed terminal or a dead `tee` must not end this script before the ranks
-  set -m      # a process group of its own: Ctrl-C in a terminal must not reach the launcher directly
-  "$@" &
-  launcher=$!
-  set +m
-  if ((requests)); then ask_to_save; fi
-  while kill -0 "$launcher" 2>/dev/null; do wait "$launcher" || true; done # a trap ends `wait` early
-  wait "$launcher"
+  # shellcheck disable=SC2064 # expanded now
+  for signal; do trap "request $signal" "$signal"; done
 }
 
 request() {
@@ -81,3 +72,15 @@ ask_to_save() {
   kill -USR1 "$launcher" || return 0
   while sleep 5 && kill -USR1 "$launcher"; do :; done &
 } >/dev/null 2>&1
+
+# Runs the launcher, mpirun or srun, and returns its exit code.
+run() {
+  trap : PIPE # a closed terminal or a dead `tee` must not end this script before the ranks
+  set -m      # a process group of its own: Ctrl-C in a terminal must not reach the launcher directly
+  "$@" &
+  launcher=$!
+  set +m
+  if ((requests)); then ask_to_save; fi
+  while kill -0 "$launcher" 2>/dev/null; do wait "$launcher" || true; done # a trap ends `wait` early
+  wait "$launcher"
+}

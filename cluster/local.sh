@@ -29,4 +29,5 @@ ranks=${ranks:-$((cores > threads ? cores / threads : 1))}
 command=(mpirun -n "$ranks")
 if ((ranks * threads > cores)); then command+=(--oversubscribe --mca mpi_yield_when_idle 1); fi
 
+translate TERM INT HUP USR1
 run "${command[@]}" "$adalign" "${arguments[@]}"

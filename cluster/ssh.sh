@@ -30,4 +30,5 @@ command=(mpirun --hostfile "$hostfile" "${keepalive[@]}" -x OPENBLAS_NUM_THREADS
 if [[ -n $ranks ]]; then command+=(-n "$ranks"); fi
 if [[ -n ${LD_LIBRARY_PATH-} ]]; then command+=(-x LD_LIBRARY_PATH); fi
 
+translate TERM INT HUP USR1
 run "${command[@]}" "$adalign" "${arguments[@]}"

@@ -44,6 +44,13 @@ package struct WorkUnit: Sendable {
 
   package init() {}
 
+  /// Single tokens at given positions, one for each of several sequences: a step of decoding.
+  package init(tokens: [Int32], positions: [Int32]) {
+    precondition(tokens.count == positions.count, "\(tokens.count) tokens at \(positions.count) positions")
+    self.tokens = tokens
+    self.positions = positions
+  }
+
   /// Makes room, so that groups within these totals can be added without allocation.
   package mutating func reserve(tokens tokenCount: Int, groups groupCount: Int, completions completionCount: Int) {
     tokens.reserveCapacity(tokenCount)

@@ -23,8 +23,10 @@ struct Decoder {
 
   /// Fills the workspace from embeddings to the final norm.
   ///
+  /// - Parameters:
+  ///   - cache: keys and values of the tokens before, where the unit is one step of decoding.
   /// - Returns: (T, H) normalised hidden states, valid until the next call.
-  func forward(_ unit: WorkUnit, parameters: FloatView) -> Matrix {
+  func forward(_ unit: WorkUnit, parameters: FloatView, cache: KeyValueCache? = nil) -> Matrix {
     let c = configuration
     precondition(unit.tokens.count <= workspace.capacity.tokens, "unit of \(unit.tokens.count) tokens is too large")
     let tokens = unit.tokens.count
@@ -32,7 +34,7 @@ struct Decoder {
     unit.tokens.withUnsafeBufferPointer {
       Elementwise.gatherRows(of: embedding, $0.baseAddress!, into: stream(0, tokens))
     }
-    for layer in 0..<c.layerCount { forward(layer: layer, unit, parameters) }
+    for layer in 0..<c.layerCount { forward(layer: layer, unit, parameters, cache) }
     let normed = Matrix(workspace.finalNormed, rows: tokens, columns: c.hiddenSize)
     RMSNorm.forward(
       stream(c.layerCount, tokens), weight: parameters[layout.finalNorm].base, epsilon: c.normEpsilon, into: normed,
@@ -55,7 +57,7 @@ struct Decoder {
       dy: dNormed, x: stream(c.layerCount, tokens), weight: parameters[layout.finalNorm].base,
       inverse: workspace.finalInverse.base, into: dStream, adding: false, dWeight: gradients[layout.finalNorm].base)
     for layer in (0..<c.layerCount).reversed() {
-      if workspace.isRecomputed(layer: layer) { forward(layer: layer, unit, parameters) }
+      if workspace.isRecomputed(layer: layer) { forward(layer: layer, unit, parameters, nil) }
       backward(layer: layer, unit, parameters, gradients, dStream)
     }
     let dEmbedding = Matrix(gradients[layout.embedding], rows: c.vocabularySize, columns: c.hiddenSize)
@@ -72,14 +74,14 @@ struct Decoder {
 // MARK: - One layer, forward
 
 extension Decoder {
-  private func forward(layer: Int, _ unit: WorkUnit, _ parameters: FloatView) {
+  private func forward(layer: Int, _ unit: WorkUnit, _ parameters: FloatView, _ cache: KeyValueCache?) {
     let part = LayerPass(self, layer, unit, parameters)
-    attend(part)
+    attend(part, cache)
     feedForward(part)
   }
 
   /// middle ← x + Attention(norm(x))
-  private func attend(_ p: LayerPass) {
+  private func attend(_ p: LayerPass, _ cache: KeyValueCache?) {
     let c = configuration
     RMSNorm.forward(
       p.input, weight: p.weight(p.ranges.inputNorm), epsilon: c.normEpsilon, into: p.normed,
@@ -89,9 +91,13 @@ extension Decoder {
     if let bias = p.ranges.queryKeyValueBias { Elementwise.addBias(p.weight(bias), to: raw) }
     if c.normalizesQueryKey { normalizeHeads(p) }
     rotate(p.projections, p, inverse: false)
-    attention.forward(
-      p.unit, projections: p.projections, into: p.attended, logSums: p.kept.logSums, window: p.window,
-      scratch: workspace.attentionScratch)
+    if let cache {
+      cache.attend(layer: p.layer, p.unit, projections: p.projections, into: p.attended, window: p.window)
+    } else {
+      attention.forward(
+        p.unit, projections: p.projections, into: p.attended, logSums: p.kept.logSums, window: p.window,
+        scratch: workspace.attentionScratch)
+    }
     Elementwise.copy(p.input, into: p.middle)
     Product.multiply(p.attended, p.matrix(p.ranges.output, c.queryWidth).transposed, into: p.middle, keeping: 1)
     if let bias = p.ranges.outputBias { Elementwise.addBias(p.weight(bias), to: p.middle) }

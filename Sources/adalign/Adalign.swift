@@ -11,7 +11,7 @@ struct Adalign: ParsableCommand {
       Every command runs alone or under mpirun: mpirun -n 4 adalign train recipes/dpo.yaml model=DIR data.train=FILE
       """,
     subcommands: [
-      Train.self, Score.self, Tokenize.self, ObjectiveCommand.self, List.self, Config.self, Doctor.self,
+      Train.self, Score.self, Tokenize.self, ObjectiveCommand.self, World.self, List.self, Config.self, Doctor.self,
     ])
 
   static func main() {

@@ -1,0 +1,79 @@
+import AlignmentCore
+import Collectives
+import PreferenceData
+import Transformer
+
+/// How a model fares on a file of held-out preference pairs, and what it says to their prompts.
+package struct HeldOutEvaluation {
+  /// The findings, the same on every rank.
+  package struct Result: Sendable {
+    /// Negative log-likelihood per token of the chosen responses, in nats.
+    package let loss: Double
+    /// Share of pairs whose chosen response is the likelier one.
+    package let accuracy: Double
+    /// Prompts of the pairs and a sampled response to each.
+    package let samples: [(prompt: String, response: String)]
+  }
+
+  private static let unitTokens = 2048
+  private static let maxNewTokens = 64
+  private let data: String
+  private let communicator: any Communicator
+
+  package init(data: String, over communicator: any Communicator) {
+    self.data = data
+    self.communicator = communicator
+  }
+
+  /// Scores and samples on all ranks.
+  package func run(model directory: String, temperature: Double, seed: UInt64) throws -> Result {
+    let source = try ModelSource(.directory(directory))
+    var options = EncodingOptions(
+      contextLength: source.configuration.contextLength, endOfSequence: source.endOfSequence)
+    options.selection = .pairs
+    let dataset = try PreparedData.open(
+      [data], source: source, options: options, cache: CacheDirectory.byDefault, over: communicator)
+    let capacity = UnitCapacity(unitTokens: Self.unitTokens, datasets: [dataset])
+    let model = try LanguageModel(source.configuration, capacity: capacity, trains: false)
+    let parameters = try FloatBuffer(count: model.layout.count, purpose: "parameters")
+    try source.loadParameters(model.layout, into: parameters.view)
+    let sums = try ScoringPass(
+      model: model, parameters: parameters.view, dataset: dataset, unitTokens: Self.unitTokens,
+      communicator: communicator
+    ).completionSums()
+    let prompts = try prompts()
+    let responses = try Continuations(source: source, over: communicator).draw(
+      prompts, parameters: parameters.view, temperature: temperature, maxNewTokens: Self.maxNewTokens, seed: seed)
+    return Result(
+      loss: loss(sums, dataset), accuracy: accuracy(sums, dataset),
+      samples: zip(prompts, responses).map { (prompt: $0, response: $1) })
+  }
+
+  private func prompts() throws -> [String] {
+    let reader = try RowReader(path: data)
+    var prompts: [String] = []
+    while let row = try reader.next() {
+      let pair = try PreferenceRow(json: row.bytes.get(), at: "\(data):\(row.line)")
+      prompts.append(String(decoding: pair.prompt, as: UTF8.self))
+    }
+    return prompts
+  }
+
+  private func loss(_ sums: [Double], _ dataset: TokenizedDataset) -> Double {
+    var (total, tokens) = (0.0, 0)
+    for index in 0..<dataset.count {
+      let record = dataset.example(index)
+      total -= sums[record.firstCompletion]
+      tokens += dataset.completion(0, of: record).length
+    }
+    return total / Double(tokens)
+  }
+
+  private func accuracy(_ sums: [Double], _ dataset: TokenizedDataset) -> Double {
+    let right = (0..<dataset.count).filter { index in
+      let first = dataset.example(index).firstCompletion
+      return sums[first] > sums[first + 1]
+    }
+    return Double(right.count) / Double(dataset.count)
+  }
+}
