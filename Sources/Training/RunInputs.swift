@@ -27,7 +27,8 @@ package struct RunInputs {
 
   /// Keys that may change between a run and its continuation without changing what it computes.
   private static let freeKeys = [
-    "run", "model", "reference", "data.", "eval.", "checkpoint.", "threads", "memory.", "cache", "watchdog",
+    "run", "model", "reference", "data.", "eval.", "checkpoint.", "threads", "memory.activations_mb", "cache",
+    "watchdog",
   ]
 
   private static func continuationSettings(

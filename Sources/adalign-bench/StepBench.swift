@@ -85,6 +85,7 @@ private struct StepMeasurement {
       ("benchmark", .string("step")), ("processor", .string(ByteString(processorName))),
       ("ranks", .integer(Int64(communicator.size))), ("threads", .integer(Int64(configuration.threads))),
       ("parameters", .integer(Int64(trainer.model.layout.count))), ("batch", .integer(Int64(size))),
+      ("steps", .integer(Int64(steps))),
       ("pairs_per_second", .double(Double(size * steps) / total)), ("step_p50", .double(sorted.percentile(0.5))),
       ("step_p95", .double(sorted.percentile(0.95))), ("sgemm_gflops", .double(rate)),
       ("gemm_limit_fraction", .double(limit / total)), ("gigaflop_per_pair", .double(work / 1e9 / Double(size * steps))),
