@@ -38,6 +38,7 @@ package final class LocalCommunicator: Communicator {
   }
 
   package func allReduce(_ operation: ReductionOperator, _ values: UnsafeMutableBufferPointer<Double>) {
+    guard size > 1 else { return }
     var result = [Double](repeating: 0, count: values.count)
     board.withPosted(UnsafeRawBufferPointer(values), by: rank) { posted in
       for (peer, bytes) in posted.enumerated() {

@@ -10,7 +10,7 @@ package struct EncodingOptions: Sendable, Equatable {
     case end
   }
 
-  /// How prompt and completion meet (DESIGN §7).
+  /// How prompt and completion meet.
   package enum Boundary: String, Sendable, CaseIterable {
     /// Prompt and completion are tokenised as one text; the completion is what follows the prompt's ids.
     case joined
@@ -46,7 +46,7 @@ package struct EncodingOptions: Sendable, Equatable {
   package var keep: KeptPart = .end
   /// How prompt and completion meet.
   package var boundary: Boundary = .joined
-  /// The id that ends each completion, unless the completion ends with it already.
+  /// The id that ends each completion; a joined completion that ends with it already is left alone.
   package var endOfSequence: Int32
   /// What a bad row does.
   package var onError: ErrorHandling = .fail

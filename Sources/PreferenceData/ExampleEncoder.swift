@@ -83,9 +83,12 @@ package struct ExampleEncoder<Encoder: TextEncoder> {
         return (ended(Array(joined[promptIDs.count...])), false)
       }
     }
-    return (ended(try encoder.encode(text, addSpecialTokens: false)), options.boundary == .joined)
+    let alone = try encoder.encode(text, addSpecialTokens: false)
+    guard options.boundary == .joined else { return (alone + [options.endOfSequence], false) }
+    return (ended(alone), true)
   }
 
+  /// TRL's rule for joined texts: a completion that says itself where it ends is not ended twice.
   private func ended(_ tokens: [Int32]) -> [Int32] {
     tokens.last == options.endOfSequence ? tokens : tokens + [options.endOfSequence]
   }
