@@ -44,7 +44,10 @@ extension EncodingOptions {
   /// The options of a training run: what its recipe says, for what its objective needs.
   init(_ data: RunConfiguration.DataSettings, for groupKind: GroupKind, source: ModelSource) {
     self.init(contextLength: source.configuration.contextLength, endOfSequence: source.endOfSequence)
-    maxLength = data.maxLength
+    maxLength = data.maxLength.map { min($0, contextLength) }
+    if let asked = data.maxLength, asked > contextLength {
+      log.notice("data.max_length \(asked) is more than the model's context: rows are cut to \(contextLength) tokens")
+    }
     maxPromptLength = data.maxPromptLength
     keep = data.keep
     boundary = data.boundary

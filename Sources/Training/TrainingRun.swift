@@ -27,7 +27,7 @@ package final class TrainingRun {
   private let snapshots: Snapshots
   private let totalSteps: Int
   private var stream: BatchStream
-  private let lock: RunLock?
+  private let lock: RunDirectoryLock?
   private var isRankZero: Bool { communicator.rank == 0 }
 
   /// Opens and checks everything that the run needs; nothing is written but the lock and caches.
@@ -35,23 +35,34 @@ package final class TrainingRun {
     self.configuration = configuration
     self.communicator = communicator
     BLAS.threads = configuration.threads
-    lock = try communicator.rank == 0 ? Self.lock(configuration.run) : nil
-    source = try ModelSource(configuration.model)
-    let inputs = try RunInputs(configuration, source: source, over: communicator)
-    (training, evaluation) = (inputs.training, inputs.evaluation)
-    totalSteps = inputs.totalSteps
-    stream = BatchStream(
-      count: training.dataset.count, size: configuration.batch.size, seed: configuration.seed,
-      shuffle: configuration.data.shuffle)
-    let datasets = [training.dataset] + (evaluation.map { [$0.dataset] } ?? [])
+    lock = try communicator.rank == 0 ? RunDirectoryLock(configuration.run) : nil
+    do {
+      source = try ModelSource(configuration.model)
+      let inputs = try RunInputs(configuration, source: source, over: communicator)
+      (training, evaluation) = (inputs.training, inputs.evaluation)
+      totalSteps = inputs.totalSteps
+      stream = BatchStream(
+        count: training.dataset.count, size: configuration.batch.size, seed: configuration.seed,
+        shuffle: configuration.data.shuffle)
+      trainer = try Self.trainer(configuration, source, inputs, communicator)
+      snapshots = Snapshots(
+        store: SnapshotStore(directory: "\(configuration.run)/checkpoints"), communicator: communicator,
+        settings: inputs.continuationSettings, layoutDigest: trainer.model.layout.digest)
+    } catch {
+      lock?.releaseUnused()
+      throw error
+    }
+  }
+
+  private static func trainer(
+    _ configuration: RunConfiguration, _ source: ModelSource, _ inputs: RunInputs, _ communicator: any Communicator
+  ) throws -> Trainer {
+    let datasets = [inputs.training, inputs.evaluation].compactMap { $0?.dataset }
     let model = try LanguageModel(
       source.configuration, capacity: UnitCapacity(unitTokens: configuration.batch.unitTokens, datasets: datasets),
       trains: true, budget: configuration.memory)
-    let schedule = configuration.schedule.resolved(totalSteps: totalSteps)
-    trainer = try Trainer(configuration, model: model, schedule: schedule, over: communicator)
-    snapshots = Snapshots(
-      store: SnapshotStore(directory: "\(configuration.run)/checkpoints"), communicator: communicator,
-      settings: inputs.continuationSettings, layoutDigest: model.layout.digest)
+    let schedule = configuration.schedule.resolved(totalSteps: inputs.totalSteps)
+    return try Trainer(configuration, model: model, schedule: schedule, over: communicator)
   }
 
   /// Trains until the last step, or until a signal asks to stop.
@@ -131,12 +142,6 @@ package final class TrainingRun {
 // MARK: - Beginning
 
 extension TrainingRun {
-  /// Makes the run directory and takes it for this job.
-  private static func lock(_ directory: String) throws -> RunLock {
-    try FileSystem.makeDirectory(directory)
-    return try RunLock(directory: directory)
-  }
-
   /// Fills the trainer from the newest checkpoint or from the model, and returns the steps done.
   private func resume() throws -> Int {
     if let manifest = try snapshots.newest() {
