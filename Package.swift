@@ -28,7 +28,8 @@ let package = Package(
     // The library, from the bottom up.
     .target(name: "AlignmentCore"),
     .target(name: "JSON"),
-    .target(name: "Kernels", dependencies: ["COpenBLAS", "CSIMD", "AlignmentCore"], swiftSettings: instructionSet + unchecked),
+    .target(
+      name: "Kernels", dependencies: ["COpenBLAS", "CSIMD", "AlignmentCore"], swiftSettings: instructionSet + unchecked),
     .target(name: "Tokenization", dependencies: ["COniguruma", "JSON", "AlignmentCore"]),
     .target(name: "Checkpoints", dependencies: ["CCrypto", "JSON", "AlignmentCore"]),
     .target(name: "PreferenceData", dependencies: ["CZlib", "CZstd", "JSON", "AlignmentCore", "Checkpoints"]),

@@ -55,7 +55,9 @@ package final class LocalCommunicator: Communicator {
     send: UnsafeRawBufferPointer, to destination: Int, receive: UnsafeMutableRawBufferPointer, from source: Int
   ) {
     board.withPosted(send, by: rank) { posted in
-      if !receive.isEmpty { receive.copyMemory(from: UnsafeRawBufferPointer(rebasing: posted[source][..<receive.count])) }
+      if !receive.isEmpty {
+        receive.copyMemory(from: UnsafeRawBufferPointer(rebasing: posted[source][..<receive.count]))
+      }
     }
   }
 

@@ -41,7 +41,7 @@ package final class MPICommunicator: Communicator {
   package func finalize() { MPI_Finalize() }
 
   /// Version of the MPI library, one line.
-  package static var libraryVersion: String {
+  package static var version: String {
     var buffer = [CChar](repeating: 0, count: Int(MPI_MAX_LIBRARY_VERSION_STRING))
     var length: Int32 = 0
     MPI_Get_library_version(&buffer, &length)

@@ -24,7 +24,7 @@ package enum ExactSum {
     forEachVector(in: terms.count) { i, lanes in
       let value = load(terms.base + i, lanes)
       largest = simd_max(largest, simd_abs(value))
-      isNaN = isNaN .| (value .!= value)
+      isNaN .|= value .!= value
       add(value * factor, into: sums + i, lanes)
     }
     return simd_max_lane(largest) <= bound && !any(isNaN)

@@ -34,7 +34,8 @@ package struct OptionValues: Sendable {
       }
       guard let value = Double(text), description.range.contains(value) else {
         throw Fault(
-          .configuration, "\"\(text)\" is no number from \(description.range.lowerBound) to \(description.range.upperBound)",
+          .configuration,
+          "\"\(text)\" is no number from \(description.range.lowerBound) to \(description.range.upperBound)",
           at: "objective.\(name)", hint: description.meaning)
       }
       values[name] = value

@@ -25,7 +25,8 @@ package struct Continuations {
     let longest = encoded.map(\.count).max() ?? 0
     guard longest > 0, longest + maxNewTokens <= source.configuration.contextLength else {
       throw Fault(
-        .data, "a prompt of \(longest) tokens and \(maxNewTokens) new ones exceed the context of \(source.configuration.contextLength)",
+        .data,
+        "a prompt of \(longest) tokens and \(maxNewTokens) new ones exceed the context of \(source.configuration.contextLength)",
         hint: "shorten the prompts or draw fewer tokens")
     }
     let sampler = try Sampler(source.configuration, sequences: Self.batch, length: longest + maxNewTokens)

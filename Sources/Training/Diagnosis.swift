@@ -15,7 +15,9 @@ package struct Diagnosis {
     BLAS.threads = Self.requestedThreads
     try communicator.barrier()
     let own = RankDiagnosis(host: host)
-    ranks = try communicator.allGather(Array(own.line.utf8)).map { RankDiagnosis(line: String(decoding: $0, as: UTF8.self)) }
+    ranks = try communicator.allGather(Array(own.line.utf8)).map {
+      RankDiagnosis(line: String(decoding: $0, as: UTF8.self))
+    }
   }
 
   private static var requestedThreads: Int {
@@ -31,7 +33,9 @@ package struct Diagnosis {
           + "\(d.gigaflops.brief) GFLOP/s")
     }
     lines.append("BLAS       \(BLAS.description) (\(BLAS.core))")
-    lines.append("memory     \(ranks[0].totalMemory >> 20) MiB in all, \(ranks[0].freeMemory >> 20) MiB available on \(ranks[0].host)")
+    lines.append(
+      "memory     \(ranks[0].totalMemory >> 20) MiB in all, \(ranks[0].freeMemory >> 20) MiB available on \(ranks[0].host)"
+    )
     return (lines + warnings.map { "warning: \($0)" }).joined(separator: "\n") + "\n"
   }
 
@@ -41,13 +45,19 @@ package struct Diagnosis {
       let local = ranks.filter { $0.host == host }
       let wanted = local.reduce(0) { $0 + $1.threads }
       if wanted > local[0].hostCores {
-        found.append("\(host): \(local.count) ranks × threads need \(wanted) cores, there are \(local[0].hostCores) — start fewer ranks, or pass --mca mpi_yield_when_idle 1")
+        found.append(
+          "\(host): \(local.count) ranks × threads need \(wanted) cores, there are \(local[0].hostCores) — start fewer ranks, or pass --mca mpi_yield_when_idle 1"
+        )
       }
       for d in local where d.threads > d.allowedCores {
-        found.append("\(host): a rank with \(d.threads) BLAS threads is bound to \(d.allowedCores) core(s) — pass --bind-to none or --map-by slot:PE=\(d.threads)")
+        found.append(
+          "\(host): a rank with \(d.threads) BLAS threads is bound to \(d.allowedCores) core(s) — pass --bind-to none or --map-by slot:PE=\(d.threads)"
+        )
       }
       if local.count == 1, local[0].hostCores > local[0].threads {
-        found.append("\(host): \(local[0].hostCores) cores, but one rank of \(local[0].threads) thread(s) — start more ranks with mpirun -n \(local[0].hostCores)")
+        found.append(
+          "\(host): \(local[0].hostCores) cores, but one rank of \(local[0].threads) thread(s) — start more ranks with mpirun -n \(local[0].hostCores)"
+        )
       }
     }
     return found

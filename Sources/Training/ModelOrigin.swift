@@ -12,7 +12,8 @@ package enum ModelOrigin: Equatable, Sendable {
   /// `model: DIRECTORY`, or a table `model.initialize` with a shape.
   init(_ recipe: RecipeSection) throws {
     guard recipe.isTable("model") else {
-      let directory = try recipe.string("model", hint: "name a Hugging Face model directory, for example model=models/smollm2")
+      let directory = try recipe.string(
+        "model", hint: "name a Hugging Face model directory, for example model=models/smollm2")
       self = .directory(directory)
       return
     }

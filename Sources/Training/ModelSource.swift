@@ -35,7 +35,9 @@ package final class ModelSource {
     switch origin {
     case .directory(let directory):
       guard FileSystem.isDirectory(directory) else {
-        throw Fault(.missingInput, "there is no model directory", at: directory, hint: "it must hold config.json, tokenizer.json and *.safetensors")
+        throw Fault(
+          .missingInput, "there is no model directory", at: directory,
+          hint: "it must hold config.json, tokenizer.json and *.safetensors")
       }
       companions = try Self.companionFiles(of: directory)
       let files = try ModelFiles.open(directory: directory)
@@ -67,7 +69,8 @@ package final class ModelSource {
   /// - Throws: ``Fault`` that names the tensors that are missing, unexpected or of the wrong shape.
   package func loadParameters(_ layout: ParameterLayout, into parameters: FloatView) throws {
     switch weights {
-    case .files(let files): try WeightReader(files: files, layout: layout, configuration: configuration).read(into: parameters)
+    case .files(let files):
+      try WeightReader(files: files, layout: layout, configuration: configuration).read(into: parameters)
     case .random(let seed): initialize(layout, parameters, seed)
     }
   }
@@ -81,7 +84,8 @@ package final class ModelSource {
       let residual = tensor.name.hasSuffix("o_proj.weight") || tensor.name.hasSuffix("down_proj.weight")
       let deviation = 0.02 / (residual ? Double(2 * configuration.layerCount).squareRoot() : 1)
       for i in 0..<target.count {
-        target.base[i] = tensor.isMatrix ? Float(stream.normal(at: i) * deviation) : tensor.name.hasSuffix("bias") ? 0 : 1
+        target.base[i] =
+          tensor.isMatrix ? Float(stream.normal(at: i) * deviation) : tensor.name.hasSuffix("bias") ? 0 : 1
       }
     }
   }
@@ -89,7 +93,8 @@ package final class ModelSource {
   private func checkVocabulary(_ place: String) throws {
     guard tokenizer.vocabularySize <= configuration.vocabularySize else {
       throw Fault(
-        .data, "the tokenizer has \(tokenizer.vocabularySize) tokens but the model only \(configuration.vocabularySize)",
+        .data,
+        "the tokenizer has \(tokenizer.vocabularySize) tokens but the model only \(configuration.vocabularySize)",
         at: place, hint: "tokenizer.json and config.json belong to different models")
     }
     guard endOfSequence < configuration.vocabularySize else {
@@ -143,10 +148,13 @@ extension ModelSource {
       let json = try parse(bytes, "\(place)/\(name)")
       let id = json["eos_token_id"].flatMap { $0.arrayValue?.first ?? $0 }?.intValue
       if let id, id >= 0, id < Int(Int32.max) { return Int32(id) }
-      if let text = json["eos_token"].flatMap({ $0["content"] ?? $0 })?.byteString, let id = tokenizer.id(of: text) { return id }
+      if let text = json["eos_token"].flatMap({ $0["content"] ?? $0 })?.byteString, let id = tokenizer.id(of: text) {
+        return id
+      }
     }
     throw Fault(
-      .data, "no end-of-sequence token", at: place, hint: "set eos_token_id in config.json to the id that ends a completion")
+      .data, "no end-of-sequence token", at: place,
+      hint: "set eos_token_id in config.json to the id that ends a completion")
   }
 }
 
@@ -162,7 +170,8 @@ private struct WeightReader {
       guard let (file, record) = files[tensor.name] else { continue }
       guard record.shape == tensor.shape else {
         throw Fault(
-          .data, "tensor '\(tensor.name)' has shape \(record.shape), config.json asks for \(tensor.shape)", at: file.path)
+          .data, "tensor '\(tensor.name)' has shape \(record.shape), config.json asks for \(tensor.shape)",
+          at: file.path)
       }
       let target = parameters[tensor.range]
       try file.copyFloats(of: record, into: UnsafeMutableBufferPointer(start: target.base, count: target.count))
@@ -175,9 +184,12 @@ private struct WeightReader {
     let present = Set(files.names)
     let missing = expected.subtracting(present).sorted()
     guard missing.isEmpty else {
-      throw Fault(.data, "tensors are missing: \(Self.some(missing))", at: files.directory, hint: "is config.json that of these weights?")
+      throw Fault(
+        .data, "tensors are missing: \(Self.some(missing))", at: files.directory,
+        hint: "is config.json that of these weights?")
     }
-    let unexpected = present.subtracting(expected).filter { !$0.hasSuffix("rotary_emb.inv_freq") && $0 != tiedHead }.sorted()
+    let unexpected = present.subtracting(expected).filter { !$0.hasSuffix("rotary_emb.inv_freq") && $0 != tiedHead }
+      .sorted()
     guard unexpected.isEmpty else {
       throw Fault(
         .data, "tensors do not belong to a \(configuration.modelType) language model: \(Self.some(unexpected))",
@@ -193,7 +205,8 @@ private struct WeightReader {
     let embedding = parameters[layout.tensors[0].range]
     let copy = try FloatBuffer(count: record.elementCount, purpose: "tied head")
     try file.copyFloats(of: record, into: UnsafeMutableBufferPointer(start: copy.view.base, count: copy.count))
-    guard record.elementCount == embedding.count, memcmp(copy.view.base, embedding.base, embedding.count * 4) == 0 else {
+    guard record.elementCount == embedding.count, memcmp(copy.view.base, embedding.base, embedding.count * 4) == 0
+    else {
       throw Fault(
         .data, "lm_head.weight differs from the embedding although tie_word_embeddings is true", at: file.path,
         hint: "set tie_word_embeddings to false in config.json")

@@ -15,7 +15,9 @@ package struct ObjectiveFile {
     var values: [String: String] = [:]
     for setting in settings {
       let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2 else { throw Fault(.usage, "\"\(setting)\" is no option", hint: "options look like beta=0.1") }
+      guard parts.count == 2 else {
+        throw Fault(.usage, "\"\(setting)\" is no option", hint: "options look like beta=0.1")
+      }
       values[parts[0]] = parts[1]
     }
     let choice = values.removeValue(forKey: "normalization") ?? "count"
@@ -39,7 +41,8 @@ package struct ObjectiveFile {
       var derivatives = Array(repeating: 0.0, count: group.completions.count)
       let loss = objective.evaluate(group, derivatives: &derivatives)
       let gradients = zip(ObjectiveRow.completionNames, derivatives).map { ($0, JSONValue.double($1 * weight)) }
-      emit(.object(JSONObject([("loss", .double(loss * weight)), ("gradients", .object(JSONObject(Array(gradients))))])))
+      emit(
+        .object(JSONObject([("loss", .double(loss * weight)), ("gradients", .object(JSONObject(Array(gradients))))])))
       let amount = type(of: objective).normalizationUnit == .examples ? 1 : Double(group.completions[0].tokens)
       total += loss * weight
       normalizer += normalization == .weight ? amount * weight : amount
@@ -47,7 +50,8 @@ package struct ObjectiveFile {
     }
     guard rows > 0, normalizer > 0 else { throw Fault(.data, "no rows with positive weight", at: input) }
     emit(
-      .object(JSONObject([("loss", .double(total / normalizer)), ("batch", .bool(true)), ("rows", .integer(Int64(rows)))])))
+      .object(
+        JSONObject([("loss", .double(total / normalizer)), ("batch", .bool(true)), ("rows", .integer(Int64(rows)))])))
   }
 }
 

@@ -144,7 +144,8 @@ private struct PairRow {
   let chosenReward: Double
   let rejectedReward: Double
 
-  init(_ table: ObjectiveTable, _ slot: Int, _ record: ExampleRecord, _ data: ObjectiveData, _ objective: any Objective) {
+  init(_ table: ObjectiveTable, _ slot: Int, _ record: ExampleRecord, _ data: ObjectiveData, _ objective: any Objective)
+  {
     let completions = (0..<2).map { index in
       CompletionLogProbability(
         policy: table.policy(slot, completion: index),

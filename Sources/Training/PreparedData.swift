@@ -77,7 +77,8 @@ extension UnitCapacity {
     let longestSequence = datasets.map(\.maximumSequenceTokens).max() ?? 0
     let tokens = max(unitTokens, longestGroup)
     // A group with a prompt of one token and n completions of one token has n predictions but a single input.
-    let mostCompletions = datasets.flatMap { data in (0..<data.count).map { data.example($0).completionCount } }.max() ?? 1
+    let mostCompletions =
+      datasets.flatMap { data in (0..<data.count).map { data.example($0).completionCount } }.max() ?? 1
     self.init(tokens: tokens, predictions: tokens * mostCompletions, sequence: longestSequence)
   }
 }

@@ -30,7 +30,8 @@ final class Progress {
     lastShown = now
     let elapsed = now - started
     let remaining = elapsed / Double(step - firstStep) * Double(total - step)
-    let line = "step \(step)/\(total)  \(details)  \(Int(Double(tokens) / elapsed)) tokens/s  ETA \(Self.clock(remaining))"
+    let line =
+      "step \(step)/\(total)  \(details)  \(Int(Double(tokens) / elapsed)) tokens/s  ETA \(Self.clock(remaining))"
     StandardError.write(isTerminal ? "\r\u{1b}[2K\(bar(step)) \(line)" : "\(line)\n")
     if isTerminal, step == total { StandardError.write("\n") }
   }
@@ -44,7 +45,8 @@ final class Progress {
   private static func clock(_ seconds: Double) -> String {
     let total = Int(seconds.rounded())
     let pad = { (n: Int) in n < 10 ? "0\(n)" : "\(n)" }
-    return total >= 3600 ? "\(total / 3600):\(pad(total / 60 % 60)):\(pad(total % 60))" : "\(total / 60):\(pad(total % 60))"
+    return total >= 3600
+      ? "\(total / 3600):\(pad(total / 60 % 60)):\(pad(total % 60))" : "\(total / 60):\(pad(total % 60))"
   }
 }
 

@@ -41,7 +41,10 @@ indirect enum RecipeNode: Equatable {
 
   /// Sets the value that a dotted key names, making tables on the way.
   mutating func set(_ keys: ArraySlice<String>, to value: RecipeNode) {
-    guard let first = keys.first else { return self = value }
+    guard let first = keys.first else {
+      self = value
+      return
+    }
     var table: [String: RecipeNode] = [:]
     if case .table(let existing) = self { table = existing }
     var child = table[first] ?? .table([:])
@@ -99,7 +102,9 @@ final class RecipeSection {
   }
 
   func string(_ name: String, hint: String) throws -> String {
-    guard let value = try optionalString(name) else { throw Fault(.configuration, "is missing", at: full(name), hint: hint) }
+    guard let value = try optionalString(name) else {
+      throw Fault(.configuration, "is missing", at: full(name), hint: hint)
+    }
     return value
   }
 
@@ -122,13 +127,18 @@ final class RecipeSection {
   }
 
   func integer(_ name: String, default fallback: Int, in range: ClosedRange<Int>) throws -> Int {
-    try optionalInteger(name, in: range) ?? { settings.add(full(name), String(fallback)); return fallback }()
+    try optionalInteger(name, in: range)
+      ?? {
+        settings.add(full(name), String(fallback))
+        return fallback
+      }()
   }
 
   func optionalInteger(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
     guard let text = try optionalString(name) else { return nil }
     guard let value = Int(text), range.contains(value) else {
-      throw wrong(name, "an integer from \(range.lowerBound)\(range.upperBound == .max ? " up" : " to \(range.upperBound)")")
+      throw wrong(
+        name, "an integer from \(range.lowerBound)\(range.upperBound == .max ? " up" : " to \(range.upperBound)")")
     }
     return value
   }

@@ -61,7 +61,8 @@ private struct DataLoader {
     reference = try configuration.reference.map { try ModelSource(.directory($0)) } ?? source
     guard reference.configuration.vocabularySize >= source.tokenizer.vocabularySize else {
       throw Fault(
-        .data, "the reference has \(reference.configuration.vocabularySize) tokens, the policy's tokenizer \(source.tokenizer.vocabularySize)",
+        .data,
+        "the reference has \(reference.configuration.vocabularySize) tokens, the policy's tokenizer \(source.tokenizer.vocabularySize)",
         at: configuration.reference ?? "", hint: "policy and reference must share their vocabulary")
     }
   }

@@ -52,7 +52,9 @@ package struct ScoreFile {
 
   private func write(_ tokens: [[Double]], of dataset: TokenizedDataset) throws {
     try AtomicFile.write(output) { file in
-      for index in 0..<dataset.count { try file.append(row(index, tokens, dataset).serialized() + [UInt8(ascii: "\n")]) }
+      for index in 0..<dataset.count {
+        try file.append(row(index, tokens, dataset).serialized() + [UInt8(ascii: "\n")])
+      }
     }
   }
 

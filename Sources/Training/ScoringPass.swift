@@ -45,7 +45,9 @@ package struct ScoringPass {
       model.score(unit, parameters: parameters)
       for group in unit.groups {
         let first = dataset.example(group.example).firstCompletion
-        for (offset, completion) in group.completions.enumerated() { body(first + offset, unit.completions[completion]) }
+        for (offset, completion) in group.completions.enumerated() {
+          body(first + offset, unit.completions[completion])
+        }
       }
       Watchdog.progress()
     }

@@ -69,7 +69,9 @@ struct Snapshots {
       let file = try SafetensorsFile(path: "\(store.path(step: manifest.step))/\(name)")
       let range = saved.range(ofRank: rank)
       try copy(Self.tensorNames[0], of: file, range, into: trainer.parameters.view, from: 0, wanted: range)
-      for (name, moment) in zip(Self.tensorNames.dropFirst(), [trainer.optimizer.firstMoment, trainer.optimizer.secondMoment]) {
+      for (name, moment) in zip(
+        Self.tensorNames.dropFirst(), [trainer.optimizer.firstMoment, trainer.optimizer.secondMoment])
+      {
         try copy(name, of: file, range, into: moment, from: own.lowerBound, wanted: range.clamped(to: own))
       }
     }
@@ -110,7 +112,8 @@ struct Snapshots {
   }
 
   private static func result(of message: [UInt8], rank: Int) throws -> String {
-    let parts = String(decoding: message, as: UTF8.self).split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
+    let parts = String(decoding: message, as: UTF8.self).split(
+      separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
     let text = parts.count > 1 ? String(parts[1]) : ""
     guard parts[0] != "ok" else { return text }
     throw Fault(Int32(parts[0]).flatMap(Fault.Kind.init) ?? .unwritable, text, at: rank == 0 ? "" : "rank \(rank)")
@@ -118,7 +121,9 @@ struct Snapshots {
 
   private static func shard(from message: [UInt8], rank: Int) throws -> ShardFile {
     let fields = try result(of: message, rank: rank).split(separator: " ").map(String.init)
-    guard fields.count == 3, let bytes = Int(fields[1]) else { preconditionFailure("a shard is reported in three words") }
+    guard fields.count == 3, let bytes = Int(fields[1]) else {
+      preconditionFailure("a shard is reported in three words")
+    }
     return ShardFile(name: fields[0], bytes: bytes, sha256: fields[2])
   }
 
@@ -139,7 +144,8 @@ struct Snapshots {
   private func checkSettings(_ manifest: SnapshotManifest) throws {
     guard manifest.layoutDigest == layoutDigest else {
       throw Fault(
-        .configuration, "the checkpoints are of another model", at: store.directory, hint: "choose another run directory")
+        .configuration, "the checkpoints are of another model", at: store.directory,
+        hint: "choose another run directory")
     }
     guard manifest.configDigest != configDigest else { return }
     let saved = manifest.state["settings"]

@@ -138,7 +138,8 @@ package final class Trainer {
     }
     let rows = unit.groups.map { String($0.example) }.joined(separator: ", ")
     return Fault(
-      .nonFinite, "the gradient of \(culprit?.name ?? "a tensor") is not finite or too large for exact sums (examples \(rows))",
+      .nonFinite,
+      "the gradient of \(culprit?.name ?? "a tensor") is not finite or too large for exact sums (examples \(rows))",
       hint: "lower the learning rate, or use reduction=fast if large gradients are expected")
   }
 }

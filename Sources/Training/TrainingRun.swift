@@ -110,7 +110,9 @@ package final class TrainingRun {
       of: examples, unit: type(of: configuration.objective).normalizationUnit, by: configuration.normalization)
     let metrics = ObjectiveMetrics(
       trainer.table, examples: examples, data: evaluation, objective: configuration.objective, normalizer: normalizer)
-    if isRankZero { log.info("evaluation: loss \(metrics.loss.brief)\(metrics.accuracy.map { "  accuracy \($0.brief)" } ?? "")") }
+    if isRankZero {
+      log.info("evaluation: loss \(metrics.loss.brief)\(metrics.accuracy.map { "  accuracy \($0.brief)" } ?? "")")
+    }
     return [("eval/loss", .double(metrics.loss))] + metrics.values.map { ("eval/\($0.name)", .double($0.value)) }
   }
 
@@ -166,11 +168,15 @@ extension TrainingRun {
   private func describe(_ first: Int) {
     guard isRankZero else { return }
     let c = source.configuration
-    log.info("\(c.modelType), \(trainer.model.layout.count.grouped) parameters, \(c.layerCount) layers, vocabulary \(c.vocabularySize)")
+    log.info(
+      "\(c.modelType), \(trainer.model.layout.count.grouped) parameters, \(c.layerCount) layers, vocabulary \(c.vocabularySize)"
+    )
     log.info("training data: \(training.dataset.report.summary)")
     if let evaluation { log.info("held-out data: \(evaluation.dataset.report.summary)") }
     let start = first == 0 ? "" : ", resuming after step \(first)"
-    log.info("\(totalSteps) steps of \(configuration.batch.size) examples on \(communicator.size) ranks × \(configuration.threads) threads\(start)")
+    log.info(
+      "\(totalSteps) steps of \(configuration.batch.size) examples on \(communicator.size) ranks × \(configuration.threads) threads\(start)"
+    )
   }
 }
 

@@ -15,7 +15,9 @@ struct ConfigurationFields {
 
   /// A nested object; an absent or null one reads as empty.
   func object(_ name: String) throws -> ConfigurationFields {
-    guard !isNull(name), let value = self[name] else { return ConfigurationFields(json: .object(JSONObject()), path: path) }
+    guard !isNull(name), let value = self[name] else {
+      return ConfigurationFields(json: .object(JSONObject()), path: path)
+    }
     guard value.objectValue != nil else { throw wrong(name, "an object") }
     return ConfigurationFields(json: value, path: path)
   }

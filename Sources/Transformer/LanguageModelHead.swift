@@ -157,7 +157,8 @@ extension LanguageModelHead {
 
   @inline(__always)
   private func forEachPanel(
-    _ rows: Range<Int>, _ parameters: FloatView, _ body: (_ panel: Matrix, _ columns: Range<Int>, _ weight: Matrix) -> Void
+    _ rows: Range<Int>, _ parameters: FloatView,
+    _ body: (_ panel: Matrix, _ columns: Range<Int>, _ weight: Matrix) -> Void
   ) {
     let weight = Matrix(parameters[range], rows: vocabularySize, columns: hiddenSize)
     var start = 0

@@ -24,8 +24,10 @@ extension ModelConfiguration {
     let hidden = try fields.positive("hidden_size")
     let layers = try fields.positive("num_hidden_layers")
     let keyValueHeads =
-      try fields.positive("num_key_value_heads", default: ["mistral": 8, "smollm3": 4, "qwen2": 32, "qwen3": 32][type] ?? heads)
-    let context = try fields.positive("max_position_embeddings", default: type == "mistral" ? 131_072 : type == "llama" ? 2048 : 32_768)
+      try fields.positive(
+        "num_key_value_heads", default: ["mistral": 8, "smollm3": 4, "qwen2": 32, "qwen3": 32][type] ?? heads)
+    let context = try fields.positive(
+      "max_position_embeddings", default: type == "mistral" ? 131_072 : type == "llama" ? 2048 : 32_768)
     let attentionBias = try fields.boolean("attention_bias", default: false)
     modelType = type
     vocabularySize = try fields.positive("vocab_size")
@@ -37,7 +39,8 @@ extension ModelConfiguration {
     headDimension = try fields.positive("head_dim", default: type == "qwen3" ? 128 : hidden / heads)
     contextLength = context
     normEpsilon = Float(try fields.number("rms_norm_eps", default: 1e-6))
-    rotary = try RotaryConfiguration(fields: fields, context: context, defaultTheta: type == "smollm3" ? 2_000_000 : 10_000)
+    rotary = try RotaryConfiguration(
+      fields: fields, context: context, defaultTheta: type == "smollm3" ? 2_000_000 : 10_000)
     tiesEmbeddings = try fields.boolean("tie_word_embeddings", default: type == "smollm3")
     hasQueryKeyValueBias = type == "qwen2" || (attentionBias && type != "mistral")
     hasOutputBias = attentionBias && type != "qwen2" && type != "mistral"

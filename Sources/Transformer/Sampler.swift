@@ -56,7 +56,8 @@ package final class Sampler {
     _ prompts: [[Int32]], identities: [Int], parameters: FloatView, _ settings: Settings
   ) -> [[Int32]] {
     precondition(prompts.count <= sequences && prompts.count == identities.count, "\(prompts.count) prompts")
-    precondition(prompts.allSatisfy { !$0.isEmpty && $0.count + settings.maxNewTokens <= length }, "a prompt is too long")
+    precondition(
+      prompts.allSatisfy { !$0.isEmpty && $0.count + settings.maxNewTokens <= length }, "a prompt is too long")
     var running = zip(prompts, identities).map { RunningSequence(tokens: $0, promptLength: $0.count, identity: $1) }
     var position = 0
     while running.contains(where: { !$0.isFinished }) {

@@ -10,7 +10,9 @@ struct KernelBench: ParsableCommand {
 
   func run() throws {
     for count in [1 << 13, 1 << 23] { try timeFlat(count) }
-    for (rows, columns, inner) in [(768, 768, 768), (1024, 864, 288), (1024, 1536, 288), (1024, 2048, 288), (128, 128, 48)] {
+    for (rows, columns, inner) in [
+      (768, 768, 768), (1024, 864, 288), (1024, 1536, 288), (1024, 2048, 288), (128, 128, 48),
+    ] {
       try timeProduct(rows, columns, inner)
     }
   }
@@ -39,7 +41,8 @@ struct KernelBench: ParsableCommand {
     }
     report("vocabulary_backward", count, bytes: 8) {
       VocabularySoftmax.backward(
-        Matrix(views[0], rows: count / width, columns: width), firstColumn: 0, targets: Array(repeating: 0, count: count / width),
+        Matrix(views[0], rows: count / width, columns: width), firstColumn: 0,
+        targets: Array(repeating: 0, count: count / width),
         logSums: views[1].base, derivatives: views[1].base)
     }
   }
@@ -59,7 +62,8 @@ struct KernelBench: ParsableCommand {
     for (name, body) in shapes {
       let times = measure(body)
       emit([
-        ("kernel", .string(ByteString("product_\(name)"))), ("shape", .string(ByteString("\(rows)x\(columns)x\(inner)"))),
+        ("kernel", .string(ByteString("product_\(name)"))),
+        ("shape", .string(ByteString("\(rows)x\(columns)x\(inner)"))),
         ("gflops_p50", .double(2e-9 * Double(rows * columns * inner) / times.percentile(0.5))),
       ])
     }

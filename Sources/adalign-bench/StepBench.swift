@@ -88,7 +88,8 @@ private struct StepMeasurement {
       ("steps", .integer(Int64(steps))),
       ("pairs_per_second", .double(Double(size * steps) / total)), ("step_p50", .double(sorted.percentile(0.5))),
       ("step_p95", .double(sorted.percentile(0.95))), ("sgemm_gflops", .double(rate)),
-      ("gemm_limit_fraction", .double(limit / total)), ("gigaflop_per_pair", .double(work / 1e9 / Double(size * steps))),
+      ("gemm_limit_fraction", .double(limit / total)),
+      ("gigaflop_per_pair", .double(work / 1e9 / Double(size * steps))),
       ("preparation_seconds", .double(referenceSeconds)), ("peak_mebibytes", .integer(Int64(peakMemory >> 20))),
     ]
   }

@@ -10,10 +10,10 @@ struct Doctor: ParsableCommand {
 
   func run() throws {
     let communicator = try Session.begin()
-    let mpi = (communicator as? MPICommunicator).map { "\(MPICommunicator.libraryVersion), thread level \($0.threadLevel)" }
+    let mpi = (communicator as? MPICommunicator).map { "\(MPICommunicator.version), thread level \($0.threadLevel)" }
     let report = try Diagnosis(over: communicator, host: Session.hostName)
     if communicator.rank == 0 {
-      print("MPI        \(mpi ?? "\(MPICommunicator.libraryVersion), not started by mpirun: one rank")")
+      print("MPI        \(mpi ?? "\(MPICommunicator.version), not started by mpirun: one rank")")
       print(report.text, terminator: "")
     }
     try communicator.barrier()

@@ -59,7 +59,8 @@ enum Session {
 
   /// srun without PMIx would start many unrelated copies of the program.
   private static func checkLauncher() throws {
-    guard !isLaunchedByMPI, let steps = getenv("SLURM_STEP_NUM_TASKS"), let tasks = Int(String(cString: steps)), tasks > 1
+    guard !isLaunchedByMPI, let steps = getenv("SLURM_STEP_NUM_TASKS"), let tasks = Int(String(cString: steps)),
+      tasks > 1
     else { return }
     throw Fault(
       .environment, "srun started \(tasks) tasks without MPI", hint: "use srun --mpi=pmix, or mpirun inside the job")

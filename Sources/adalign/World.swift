@@ -36,7 +36,9 @@ struct World: ParsableCommand {
     var heldOut = 512
 
     func run() throws {
-      guard sft > 0, pairs > 0, heldOut > 0 else { throw Fault(.usage, "--sft, --pairs and --held-out must be positive") }
+      guard sft > 0, pairs > 0, heldOut > 0 else {
+        throw Fault(.usage, "--sft, --pairs and --held-out must be positive")
+      }
       let world = SyntheticWorld(seed: seed)
       try FileSystem.makeDirectory(output)
       try write("sft.jsonl", sft) { index in
@@ -44,7 +46,9 @@ struct World: ParsableCommand {
         let response = world.response(to: prompt, index: index, sample: 0, split: .sft, domain: domain)
         return [("prompt", prompt), ("completion", response)]
       }
-      for (name, count, split) in [("preferences.jsonl", pairs, SyntheticWorld.Split.preferences), ("held-out.jsonl", heldOut, .heldOut)] {
+      for (name, count, split) in [
+        ("preferences.jsonl", pairs, SyntheticWorld.Split.preferences), ("held-out.jsonl", heldOut, .heldOut),
+      ] {
         try write(name, count) { index in
           let pair = world.pair(index, split: split, domain: domain)
           return [("prompt", pair.prompt), ("chosen", pair.chosen), ("rejected", pair.rejected)]
@@ -55,7 +59,10 @@ struct World: ParsableCommand {
     private func write(_ name: String, _ count: Int, _ row: (Int) -> [(ByteString, String)]) throws {
       try AtomicFile.write("\(output)/\(name)") { file in
         for index in 0..<count {
-          let members = row(index).map { ($0.0, JSONValue.string(ByteString($0.1))) } + [("domain", .string(ByteString(domain.rawValue)))]
+          let members =
+            row(index).map { ($0.0, JSONValue.string(ByteString($0.1))) } + [
+              ("domain", .string(ByteString(domain.rawValue)))
+            ]
           try file.append(JSONValue.object(JSONObject(members)).serialized() + [UInt8(ascii: "\n")])
         }
       }
