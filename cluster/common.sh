@@ -51,7 +51,7 @@ set_environment() {
 # would make mpirun kill its nodes one after the other.) A second INT kills the ranks.
 translate() {
   local signal
-  launcher='' requests=0
+  launcher='' repeater='' requests=0
   # shellcheck disable=SC2064 # expanded now
   for signal; do trap "request $signal" "$signal"; done
 }
@@ -71,10 +71,12 @@ request() {
 ask_to_save() {
   kill -USR1 "$launcher" || return 0
   while sleep 5 && kill -USR1 "$launcher"; do :; done &
+  repeater=$!
 } >/dev/null 2>&1
 
 # Runs the launcher, mpirun or srun, and returns its exit code.
 run() {
+  local status=0
   trap : PIPE # a closed terminal or a dead `tee` must not end this script before the ranks
   set -m      # a process group of its own: Ctrl-C in a terminal must not reach the launcher directly
   "$@" &
@@ -82,5 +84,7 @@ run() {
   set +m
   if ((requests)); then ask_to_save; fi
   while kill -0 "$launcher" 2>/dev/null; do wait "$launcher" || true; done # a trap ends `wait` early
-  wait "$launcher"
+  wait "$launcher" || status=$?
+  kill $repeater 2>/dev/null || true
+  return "$status"
 }
