@@ -1,0 +1,30 @@
+/// Every key of a configuration with its value, defaults included, in the order in which they were read.
+package final class ResolvedSettings {
+  package private(set) var entries: [(key: String, value: String)] = []
+
+  func add(_ key: String, _ value: String) { entries.append((key, value)) }
+
+  /// The settings as YAML that reads back to the same configuration.
+  package var yaml: String {
+    var lines: [String] = []
+    var open: [String] = []
+    for (key, value) in entries {
+      let keys = key.split(separator: ".").map(String.init)
+      let parents = Array(keys.dropLast())
+      let shared = zip(open, parents).prefix { $0 == $1 }.count
+      for depth in shared..<parents.count {
+        lines.append(String(repeating: "  ", count: depth) + parents[depth] + ":")
+      }
+      open = parents
+      let indent = String(repeating: "  ", count: parents.count)
+      let isListItem = Int(keys[keys.count - 1]) != nil
+      lines.append(indent + (isListItem ? "- " : keys[keys.count - 1] + ": ") + Self.quoted(value))
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private static func quoted(_ value: String) -> String {
+    let plain = value.allSatisfy { $0.isLetter || $0.isNumber || "._-+/".contains($0) } && !value.isEmpty
+    return plain ? value : "\"" + value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+  }
+}
