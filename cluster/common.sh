@@ -85,6 +85,6 @@ run() {
   if ((requests)); then ask_to_save; fi
   while kill -0 "$launcher" 2>/dev/null; do wait "$launcher" || true; done # a trap ends `wait` early
   wait "$launcher" || status=$?
-  kill $repeater 2>/dev/null || true
+  kill "$repeater" 2>/dev/null || true
   return "$status"
 }

@@ -35,14 +35,16 @@ steps=$((count / batch))
 for ((round = 0; round < rounds; round++)); do
   rm -rf "$ADALIGN_CACHE"
   "$bench" step "$work/recipe.yaml" --count "$steps" 2> /dev/null | sed 's/^/adalign /'
-  for size in 1 2 4; do
+  for size in 1 2; do
     "$python" "$peers/trl_dpo.py" "$model" "$work/pairs.jsonl" --pairs "$count" --bs "$size" --threads 1 2> /dev/null |
-      grep '^{' | sed "s/^/trl-batch-$size /"
+      grep '^{"' | sed "s/^/trl-batch-$size /"
   done
-  "$python" "$peers/trl_dpo.py" "$model" "$work/pairs.jsonl" --pairs "$count" --bs 2 --threads 1 --precompute \
-    2> /dev/null | grep '^{' | sed 's/^/trl-batch-2-cached /'
+  for size in 1 2; do
+    "$python" "$peers/trl_dpo.py" "$model" "$work/pairs.jsonl" --pairs "$count" --bs "$size" --threads 1 --precompute \
+      2> /dev/null | grep '^{"' | sed "s/^/trl-batch-$size-cached /"
+  done
   "$python" "$peers/torch_tree_dpo.py" "$model" "$work/pairs.jsonl" --pairs "$count" --bs "$batch" --threads 1 \
-    2> /dev/null | grep '^{' | sed 's/^/torch-tree /'
+    2> /dev/null | grep '^{"' | sed 's/^/torch-tree /'
 done | tee "$work/results"
 
 "$python" - "$work/results" <<'SUMMARY'
