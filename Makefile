@@ -10,7 +10,7 @@ endif
 BUILD := swift build -c release --explicit-target-dependency-import-check error
 TEST := swift test -c release --skip-build
 SWIFT_SOURCES := Package.swift Sources Tests
-SCRIPTS := $(wildcard cluster/*.sh cluster/*.sbatch scripts/*.sh recipes/*.sh) .ci/run
+SCRIPTS := $(wildcard cluster/*.sh cluster/*.sbatch docs/*.sh recipes/*.sh) .ci/run
 
 .PHONY: help setup build test demo format lint bench clean
 
@@ -18,7 +18,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## install missing Debian packages, check the Swift toolchain
-	@scripts/setup.sh
+	@cluster/setup.sh
 
 build: setup ## optimised build for this CPU; ADALIGN_CPU=x86-64-v3 or x86-64 for mixed clusters
 	$(BUILD)
@@ -31,8 +31,8 @@ test: lint ## check the format, build, run the unit tests, then the system tests
 demo: build ## align a small model on two ranks
 	./recipes/demo.sh
 
-bench: build ## check the kernels and the training step, then time them
-	.build/release/adalign-bench all
+bench: build ## check the kernels, then time them; docs/benchmarks.md has the rest
+	.build/release/adalign-bench kernels
 
 format: ## format the Swift sources in place
 	swift format --in-place --recursive $(SWIFT_SOURCES)

@@ -47,8 +47,8 @@ set_environment() {
   if ((EUID == 0)); then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 }
 
-# Turns the first of these signals into USR1 for the launcher, which hands it to every rank at once: save, exit 75. (TERM
-# would make mpirun kill its nodes one after the other.) A second INT kills the ranks.
+# Turns the first of these signals into USR1 for the launcher, which hands it to every rank at once: save, exit 75.
+# (TERM would make mpirun kill its nodes one after the other.) A second INT kills the ranks.
 translate() {
   local signal
   launcher='' repeater='' requests=0

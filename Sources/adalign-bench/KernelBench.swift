@@ -9,6 +9,7 @@ struct KernelBench: ParsableCommand {
     commandName: "kernels", abstract: "Time the kernels that are not matrix products, in and out of cache.")
 
   func run() throws {
+    try KernelCheck.run()
     for count in [1 << 13, 1 << 23] { try timeFlat(count) }
     for (rows, columns, inner) in [
       (768, 768, 768), (1024, 864, 288), (1024, 1536, 288), (1024, 2048, 288), (128, 128, 48),
@@ -73,6 +74,8 @@ struct KernelBench: ParsableCommand {
     let times = measure(body)
     emit([
       ("kernel", .string(ByteString(name))), ("elements", .integer(Int64(count))),
+      ("nanoseconds_p50", .double(times.percentile(0.5) * 1e9)),
+      ("nanoseconds_p95", .double(times.percentile(0.95) * 1e9)),
       ("gigabytes_per_second_p50", .double(Double(bytes * count) * 1e-9 / times.percentile(0.5))),
       ("gigaelements_per_second_p50", .double(Double(count) * 1e-9 / times.percentile(0.5))),
     ])

@@ -49,8 +49,12 @@ var processorName: String {
   return "unknown"
 }
 
-/// Prints one result.
+/// Prints one result, with the machine it was measured on.
 func emit(_ members: [(String, JSONValue)]) {
-  let object = JSONValue.object(JSONObject(members.map { (ByteString($0.0), $0.1) }))
+  let machine: [(String, JSONValue)] = [
+    ("processor", .string(ByteString(processorName))), ("blas_core", .string(ByteString(BLAS.core))),
+    ("blas_threads", .integer(Int64(BLAS.threads))),
+  ]
+  let object = JSONValue.object(JSONObject((members + machine).map { (ByteString($0.0), $0.1) }))
   print(String(decoding: object.serialized(), as: UTF8.self))
 }

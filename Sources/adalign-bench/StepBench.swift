@@ -82,7 +82,7 @@ private struct StepMeasurement {
     let limit = work / (rate * 1e9) / Double(communicator.size * configuration.threads)
     let sorted = times.sorted()
     return [
-      ("benchmark", .string("step")), ("processor", .string(ByteString(processorName))),
+      ("benchmark", .string("step")),
       ("ranks", .integer(Int64(communicator.size))), ("threads", .integer(Int64(configuration.threads))),
       ("parameters", .integer(Int64(trainer.model.layout.count))), ("batch", .integer(Int64(size))),
       ("steps", .integer(Int64(steps))),
