@@ -65,6 +65,8 @@ private final class AlignedStorage {
         hint: "use a smaller batch.unit_tokens or model, or fewer ranks on this host")
     }
     madvise(mapping, self.bytes, MADV_HUGEPAGE)
+    // Touches every page now: page faults in the first steps would be slow. Older kernels refuse, which costs only time.
+    madvise(mapping, self.bytes, MADV_POPULATE_WRITE)
     base = mapping
   }
 

@@ -19,7 +19,15 @@ extension Vector {
   /// The first `count` elements from an address, the other lanes filled.
   @inline(__always) init(partialAt address: UnsafePointer<Float>, count: Int, fill: Float = 0) {
     self.init(repeating: fill)
-    for lane in 0..<count { self[lane] = address[lane] }
+    var lane = 0
+    if count >= 8 {
+      lowHalf = UnsafeRawPointer(address).loadUnaligned(as: SIMD8<Float>.self)
+      lane = 8
+    }
+    while lane < count {
+      self[lane] = address[lane]
+      lane += 1
+    }
   }
 
   @inline(__always) func store(at address: UnsafeMutablePointer<Float>) {
@@ -27,7 +35,15 @@ extension Vector {
   }
 
   @inline(__always) func store(partialAt address: UnsafeMutablePointer<Float>, count: Int) {
-    for lane in 0..<count { address[lane] = self[lane] }
+    var lane = 0
+    if count >= 8 {
+      UnsafeMutableRawPointer(address).storeBytes(of: lowHalf, as: SIMD8<Float>.self)
+      lane = 8
+    }
+    while lane < count {
+      address[lane] = self[lane]
+      lane += 1
+    }
   }
 }
 

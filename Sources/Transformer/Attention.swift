@@ -56,9 +56,9 @@ struct Attention {
               scores.row(row), valid: block.visible(row, window), width: scores.columns)
           }
           let result = outputs.rows(block.rows)
-          Product.multiply(block.contextPart(scores), view.values.rows(block.context), into: result)
-          Product.multiply(
-            block.ownPart(scores), view.values.rows(block.own), into: result, keeping: block.context.isEmpty ? 0 : 1)
+          NarrowProduct.multiply(
+            block.contextPart(scores), view.values.rows(block.context), into: result, adding: false)
+          NarrowProduct.multiply(block.ownPart(scores), view.values.rows(block.own), into: result, adding: true)
         }
       }
     }
@@ -109,19 +109,22 @@ struct Attention {
     Product.multiply(queries, view.keys.rows(block.own).transposed, into: block.ownPart(scores), scale: scale)
   }
 
-  /// dQ += dS K, dK += dSᵀ Q and dV += Pᵀ dO, for the context and for the segment's own keys.
   private func accumulate(
     _ block: Block, _ view: HeadView, _ gradient: HeadView, probabilities: Matrix, dScores: Matrix, upstream: Matrix
   ) {
-    let queries = view.queries.rows(block.rows)
-    for (tokens, p, ds) in [
-      (block.context, block.contextPart(probabilities), block.contextPart(dScores)),
-      (block.own, block.ownPart(probabilities), block.ownPart(dScores)),
-    ] where !tokens.isEmpty {
-      Product.multiply(ds, view.keys.rows(tokens), into: gradient.queries.rows(block.rows), keeping: 1)
-      Product.multiply(ds.transposed, queries, into: gradient.keys.rows(tokens), keeping: 1)
-      Product.multiply(p.transposed, upstream, into: gradient.values.rows(tokens), keeping: 1)
-    }
+    accumulate(
+      block.rows, block.context, view, gradient, block.contextPart(probabilities), block.contextPart(dScores), upstream)
+    accumulate(block.rows, block.own, view, gradient, block.ownPart(probabilities), block.ownPart(dScores), upstream)
+  }
+
+  /// dQ += dS K, dK += dSᵀ Q and dV += Pᵀ dO for the keys and values of some tokens.
+  private func accumulate(
+    _ rows: Range<Int>, _ tokens: Range<Int>, _ view: HeadView, _ gradient: HeadView, _ p: Matrix, _ dScores: Matrix,
+    _ upstream: Matrix
+  ) {
+    NarrowProduct.multiply(dScores, view.keys.rows(tokens), into: gradient.queries.rows(rows), adding: true)
+    Product.multiply(dScores.transposed, view.queries.rows(rows), into: gradient.keys.rows(tokens), keeping: 1)
+    Product.multiply(p.transposed, upstream, into: gradient.values.rows(tokens), keeping: 1)
   }
 }
 

@@ -9,6 +9,7 @@ struct KernelBench: ParsableCommand {
     commandName: "kernels", abstract: "Time the kernels that are not matrix products, in and out of cache.")
 
   func run() throws {
+    BLAS.threads = 1
     try KernelCheck.run()
     for count in [1 << 13, 1 << 23] { try timeFlat(count) }
     for (rows, columns, inner) in [
