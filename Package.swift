@@ -64,6 +64,11 @@ let package = Package(
       name: "PreferenceDataTests",
       dependencies: ["PreferenceData", "Checkpoints", "AlignmentCore", "JSON", "CZlib", "CZstd"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
+    .testTarget(name: "AlignmentCoreTests", dependencies: ["AlignmentCore"]),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "JSON", "AlignmentCore"]),
+    .testTarget(name: "ObjectivesTests", dependencies: ["Objectives", "AlignmentCore"]),
+    .testTarget(name: "OptimizationTests", dependencies: ["Optimization", "JSON", "AlignmentCore"]),
+    .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "AlignmentCore"]),
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "JSON", "AlignmentCore"], exclude: ["Fixtures"]),
   ]

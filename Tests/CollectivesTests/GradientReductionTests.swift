@@ -81,7 +81,9 @@ import Testing
     #expect(try reduce(.fast, ranks: ranks) { $0 % ranks } == result)
   }
 
-  private func isAccepted(_ value: Float, at index: Int, mode: GradientReduction.Mode, normalizer: Double) throws -> Bool {
+  private func isAccepted(_ value: Float, at index: Int, mode: GradientReduction.Mode, normalizer: Double) throws
+    -> Bool
+  {
     let sharding = Sharding(count: 40, ranks: 1)
     let reduction = try GradientReduction(mode, sharding, over: LocalCommunicator())
     reduction.begin(normalizer: normalizer, terms: 8)

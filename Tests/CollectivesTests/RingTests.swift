@@ -21,7 +21,9 @@ import Testing
   }
 
   /// Element `index` of a rank's arena; bytes, added modulo 256, keep the arenas small.
-  private static func term(_ rank: Int, _ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: index % 251 &* (2 * rank + 3)) }
+  private static func term(_ rank: Int, _ index: Int) -> UInt8 {
+    UInt8(truncatingIfNeeded: index % 251 &* (2 * rank + 3))
+  }
 
   private func reduceScatter(_ count: Int, _ ranks: Int, over communicator: any Communicator) throws -> Bool {
     let sharding = Sharding(count: count, ranks: ranks)

@@ -51,7 +51,9 @@ import Testing
     let (count, width) = (64, 37)
     var generator = TestGenerator(5)
     let rows = (0..<count).map { _ in
-      (0..<width).map { _ in Float(generator.uniform(-1, 1)) * Float(sign: .plus, exponent: -generator.integer(below: 30), significand: 1) }
+      (0..<width).map { _ in
+        Float(generator.uniform(-1, 1)) * Float(sign: .plus, exponent: -generator.integer(below: 30), significand: 1)
+      }
     }
     var expected = [Int64](repeating: 0, count: width)
     for row in rows { for (index, term) in row.enumerated() { expected[index] += reference(term) } }

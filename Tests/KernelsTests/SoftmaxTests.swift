@@ -27,7 +27,8 @@ import Testing
   private func check(_ scores: [Float], in valid: Range<Int>, width: Int) {
     let (row, logSum) = normalize(scores, in: valid, width: width)
     let (probabilities, expectedLogSum) = Self.reference(scores.doubles)
-    expectClose(Array(row.values[valid]), probabilities, tolerance: Self.tolerance, scale: Self.underflow / Self.tolerance)
+    expectClose(
+      Array(row.values[valid]), probabilities, tolerance: Self.tolerance, scale: Self.underflow / Self.tolerance)
     expectClose([logSum], [expectedLogSum], tolerance: Self.tolerance, scale: 1)
     let outside = row.values[..<valid.lowerBound] + row.values[valid.upperBound...]
     #expect(outside.allSatisfy { $0 == 0 } && row.isIntact)

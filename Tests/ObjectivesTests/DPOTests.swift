@@ -10,7 +10,8 @@ func evaluate(_ objective: any Objective, _ group: ObjectiveGroup) -> (loss: Dou
 }
 
 /// A group of completions of seven tokens from log-probabilities (policy, reference).
-func group(_ logps: [(policy: Double, reference: Double)], softLabel: Double = 1, margin: Double = 0) -> ObjectiveGroup {
+func group(_ logps: [(policy: Double, reference: Double)], softLabel: Double = 1, margin: Double = 0) -> ObjectiveGroup
+{
   ObjectiveGroup(
     completions: logps.map { CompletionLogProbability(policy: $0.policy, reference: $0.reference, tokens: 7) },
     softLabel: softLabel, margin: margin)
@@ -49,7 +50,8 @@ func group(_ logps: [(policy: Double, reference: Double)], softLabel: Double = 1
     let swapped = evaluate(plain, group(Self.golden.reversed())).loss
     let ordered = evaluate(plain, group(Self.golden)).loss
     for q in [0, 0.25, 0.5, 1] {
-      #expect(abs(evaluate(plain, group(Self.golden, softLabel: q)).loss - (q * ordered + (1 - q) * swapped)) < Self.rounding)
+      #expect(
+        abs(evaluate(plain, group(Self.golden, softLabel: q)).loss - (q * ordered + (1 - q) * swapped)) < Self.rounding)
       let right = q * 0.8 + (1 - q) * 0.2
       let mixed = right * ordered + (1 - right) * swapped
       #expect(abs(evaluate(smoothed, group(Self.golden, softLabel: q)).loss - mixed) < Self.rounding)

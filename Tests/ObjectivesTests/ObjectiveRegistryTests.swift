@@ -52,6 +52,8 @@ import Testing
   }
 
   @Test func everyNameMakesItsObjective() throws {
-    for type in ObjectiveRegistry.all { #expect(Swift.type(of: try ObjectiveRegistry.make(type.name)).name == type.name) }
+    for type in ObjectiveRegistry.all {
+      #expect(Swift.type(of: try ObjectiveRegistry.make(type.name)).name == type.name)
+    }
   }
 }

@@ -72,7 +72,8 @@ func pseudoRandom(_ count: Int, seed: UInt64) -> [Float] {
   }
 
   /// Runs three steps over an arena cut into shards, some of whose parameters decay.
-  private func train(shards: Int, count: Int, decaying: [Range<Int>]) throws -> (parameters: [Float], moments: [Float]) {
+  private func train(shards: Int, count: Int, decaying: [Range<Int>]) throws -> (parameters: [Float], moments: [Float])
+  {
     let sharding = Sharding(count: count, ranks: shards)
     let parameters = try buffer(pseudoRandom(count, seed: 1))
     let optimizers = try (0..<shards).map {
@@ -94,7 +95,9 @@ func pseudoRandom(_ count: Int, seed: UInt64) -> [Float] {
 
   // Ranges that end inside, at and beyond the borders of blocks and vectors.
   static let count = 4 * Sharding.blockSize + 777
-  static let decaying = [5..<100, 101..<20_003, 30_000..<Sharding.blockSize * 3, Sharding.blockSize * 3 + 1..<count - 9]
+  static let decaying = [
+    5..<100, 101..<20_003, 30_000..<Sharding.blockSize * 3, Sharding.blockSize * 3 + 1..<count - 9,
+  ]
 
   @Test(arguments: 1...7)
   func shardsGiveTheSameBitsAsOneArena(shards: Int) throws {
@@ -131,9 +134,10 @@ func pseudoRandom(_ count: Int, seed: UInt64) -> [Float] {
 }
 
 @Suite struct GradientClippingTests {
-  @Test(arguments: [
-    (0.5, 1.0, 1.0), (1, 1, 1 / 1.000001), (4, 1, 1 / 4.000001), (4, 0, 1), (0, 1, 1), (1e30, 2, 2e-30),
-  ] as [(Double, Double, Double)])
+  @Test(
+    arguments: [
+      (0.5, 1.0, 1.0), (1, 1, 1 / 1.000001), (4, 1, 1 / 4.000001), (4, 0, 1), (0, 1, 1), (1e30, 2, 2e-30),
+    ] as [(Double, Double, Double)])
   func scaleBringsTheNormDown(norm: Double, maximum: Double, expected: Double) {
     #expect(abs(GradientClipping.scale(norm: norm, maximum: maximum) / expected - 1) < 1e-15)
   }
