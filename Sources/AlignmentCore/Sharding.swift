@@ -24,6 +24,9 @@ package struct Sharding: Sendable, Equatable {
     block * Self.blockSize..<min((block + 1) * Self.blockSize, count)
   }
 
+  /// Elements of the largest shard.
+  package var largestShard: Int { (0..<ranks).reduce(0) { max($0, range(ofRank: $1).count) } }
+
   /// The elements of a rank; empty where there are more ranks than blocks.
   package func range(ofRank rank: Int) -> Range<Int> {
     let blocks = blocks(ofRank: rank)

@@ -13,6 +13,9 @@ typedef long i64x8 __attribute__((ext_vector_type(8)));
 
 SIMD_INLINE f32x16 simd_max(f32x16 a, f32x16 b) { return __builtin_elementwise_max(a, b); }
 SIMD_INLINE f32x16 simd_min(f32x16 a, f32x16 b) { return __builtin_elementwise_min(a, b); }
+/// The larger; b where either is not a number, so that bounding b keeps a NaN.
+SIMD_INLINE f32x16 simd_bound_below(f32x16 a, f32x16 b) { return a > b ? a : b; }
+SIMD_INLINE f32x16 simd_bound_above(f32x16 a, f32x16 b) { return a < b ? a : b; }
 SIMD_INLINE f32x16 simd_abs(f32x16 a) { return __builtin_elementwise_abs(a); }
 SIMD_INLINE f32x16 simd_sqrt(f32x16 a) { return __builtin_elementwise_sqrt(a); }
 SIMD_INLINE f32x16 simd_round(f32x16 a) { return __builtin_elementwise_roundeven(a); }

@@ -23,6 +23,8 @@ package final class GradientReduction {
   private let integerScratch: IntegerBuffer?
   private let floats: FloatBuffer?
   private let floatScratch: FloatBuffer?
+  /// Exponents of the normaliser for which every scaled term and the scale itself are normal Float32 numbers.
+  private static let exponents = -60...60
   private var exponent = 0
   private var limit: Float = 0
 
@@ -40,11 +42,14 @@ package final class GradientReduction {
   /// Clears the sums.
   ///
   /// - Parameters:
-  ///   - normalizer: what the total will be divided by; terms are scaled by the power of two nearest to it.
+  ///   - normalizer: what the total will be divided by; terms are scaled by the power of two nearest to it. Beyond
+  ///     2^±60 exact sums refuse every term that is not 0.
   ///   - terms: how many gradients will be added over all ranks.
   package func begin(normalizer: Double, terms: Int) {
-    exponent = Int(log2(normalizer).rounded())
-    limit = 1024 / Float(max(terms, 1))
+    let nearest = log2(normalizer).rounded()
+    let isUsable = nearest >= Double(Self.exponents.lowerBound) && nearest <= Double(Self.exponents.upperBound)
+    exponent = isUsable ? Int(nearest) : 0
+    limit = isUsable ? 1024 / Float(max(terms, 1)) : 0
     if let integers { memset(integers.base, 0, integers.count * MemoryLayout<Int64>.stride) }
     if let floats { Elementwise.clear(floats.view) }
   }

@@ -23,7 +23,7 @@ package enum Ring {
     for step in 0..<size - 1 {
       let outgoing = sharding.range(ofRank: (rank + 2 * size - step - 1) % size)
       let incoming = sharding.range(ofRank: (rank + 2 * size - step - 2) % size)
-      try forEachPiece(outgoing, incoming) { out, into in
+      try forEachPiece(of: sharding, outgoing, incoming) { out, into in
         try pass(
           UnsafePointer(arena + out.lowerBound), count: out.count, scratch, count: into.count, over: communicator)
         add(UnsafePointer(scratch), arena + into.lowerBound, into.count)
@@ -39,7 +39,7 @@ package enum Ring {
     for step in 0..<size - 1 {
       let outgoing = sharding.range(ofRank: (rank + size - step) % size)
       let incoming = sharding.range(ofRank: (rank + 2 * size - step - 1) % size)
-      try forEachPiece(outgoing, incoming) { out, into in
+      try forEachPiece(of: sharding, outgoing, incoming) { out, into in
         try pass(
           UnsafePointer(arena + out.lowerBound), count: out.count, arena + into.lowerBound, count: into.count,
           over: communicator)
@@ -60,10 +60,12 @@ package enum Ring {
       from: (communicator.rank + communicator.size - 1) % communicator.size)
   }
 
+  /// Walks two shards piece by piece, as many pieces as the largest shard has: every rank must make the same exchanges,
+  /// whatever the sizes of its own two shards.
   private static func forEachPiece(
-    _ a: Range<Int>, _ b: Range<Int>, _ body: (Range<Int>, Range<Int>) throws -> Void
+    of sharding: Sharding, _ a: Range<Int>, _ b: Range<Int>, _ body: (Range<Int>, Range<Int>) throws -> Void
   ) rethrows {
-    for start in stride(from: 0, to: max(a.count, b.count), by: pieceCount) {
+    for start in stride(from: 0, to: sharding.largestShard, by: pieceCount) {
       let piece = { (range: Range<Int>) in
         min(range.lowerBound + start, range.upperBound)..<min(range.lowerBound + start + pieceCount, range.upperBound)
       }

@@ -7,8 +7,8 @@ package enum AdamWKernel {
   package struct Step {
     /// Learning rate of this step, schedule included.
     package var learningRate: Float
-    package var beta1: Float
-    package var beta2: Float
+    package var beta1: Double
+    package var beta2: Double
     package var epsilon: Float
     /// Decoupled: the parameter shrinks by learningRate · weightDecay.
     package var weightDecay: Float
@@ -19,7 +19,7 @@ package enum AdamWKernel {
     package var gradientScale: Float
 
     package init(
-      learningRate: Float, beta1: Float, beta2: Float, epsilon: Float, weightDecay: Float, biasCorrection1: Float,
+      learningRate: Float, beta1: Double, beta2: Double, epsilon: Float, weightDecay: Float, biasCorrection1: Float,
       biasCorrection2Root: Float, gradientScale: Float
     ) {
       self.learningRate = learningRate
@@ -41,10 +41,13 @@ package enum AdamWKernel {
     let rate = Vector(repeating: step.learningRate / step.biasCorrection1)
     let inverseRoot = Vector(repeating: 1 / step.biasCorrection2Root)
     let epsilon = Vector(repeating: step.epsilon)
+    // 1 − β in Float64: in Float32 it would lose digits to cancellation.
+    let (beta1, beta2) = (Vector(repeating: Float(step.beta1)), Vector(repeating: Float(step.beta2)))
+    let (rest1, rest2) = (Vector(repeating: Float(1 - step.beta1)), Vector(repeating: Float(1 - step.beta2)))
     forEachVector(in: parameters.count) { i, lanes in
       let g = load(gradients.base + i, lanes) * step.gradientScale
-      let m = simd_fma(load(firstMoment.base + i, lanes), Vector(repeating: step.beta1), g * (1 - step.beta1))
-      let v = simd_fma(load(secondMoment.base + i, lanes), Vector(repeating: step.beta2), g * g * (1 - step.beta2))
+      let m = simd_fma(load(firstMoment.base + i, lanes), beta1, g * rest1)
+      let v = simd_fma(load(secondMoment.base + i, lanes), beta2, g * g * rest2)
       let denominator = simd_fma(simd_sqrt(v), inverseRoot, epsilon)
       let p = simd_fma(load(parameters.base + i, lanes), decay, -(rate * m / denominator))
       store(m, firstMoment.base + i, lanes)

@@ -56,10 +56,11 @@ package enum Product {
     assert((a.isTransposed ? a.columns : a.rows) == c.rows, "rows of A and C differ")
     assert((b.isTransposed ? b.rows : b.columns) == c.columns, "columns of B and C differ")
     assert((b.isTransposed ? b.columns : b.rows) == inner, "inner dimensions differ")
-    guard c.rows > 0, c.columns > 0, inner > 0 else { return }
+    guard c.rows > 0, c.columns > 0 else { return }
     cblas_sgemm(
       CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans, b.isTransposed ? CblasTrans : CblasNoTrans,
-      blasint(c.rows), blasint(c.columns), blasint(inner), scale, a.base, blasint(a.stride), b.base, blasint(b.stride),
+      blasint(c.rows), blasint(c.columns), blasint(inner), scale, a.base, blasint(max(1, a.stride)),
+      b.base, blasint(max(1, b.stride)),
       keeping, c.base, blasint(c.stride))
   }
 }

@@ -75,12 +75,13 @@ func store(_ value: Vector, _ address: UnsafeMutablePointer<Float>, _ lanes: Int
   if lanes == Vector.lanes { value.store(at: address) } else { value.store(partialAt: address, count: lanes) }
 }
 
-/// eˣ, relative error below 2·10⁻⁷; arguments below −87 give about 10⁻³⁸, above 88 about 10³⁸.
+/// eˣ, relative error below 2·10⁻⁷; arguments below −87 give about 10⁻³⁸, above 88 about 10³⁸,
+/// NaN gives NaN.
 ///
 /// x = n·ln 2 + r with |r| ≤ ½ ln 2; eʳ by its Taylor polynomial of degree 7.
 @inline(__always)
 func exponential(_ x: Vector) -> Vector {
-  let bounded = simd_min(simd_max(x, Vector(repeating: -87)), Vector(repeating: 88))
+  let bounded = simd_bound_above(Vector(repeating: 88), simd_bound_below(Vector(repeating: -87), x))
   let n = simd_round(bounded * Vector(repeating: 1.442_695_04))
   let high = simd_fma(n, Vector(repeating: -0.693_359_375), bounded)
   let r = simd_fma(n, Vector(repeating: 2.121_944_4e-4), high)

@@ -58,8 +58,8 @@ package final class AdamW {
         parameters: parameters[run.range], gradients: gradients[run.range], firstMoment: firstMoment[local],
         secondMoment: secondMoment[local],
         AdamWKernel.Step(
-          learningRate: Float(settings.learningRate * rateFactor), beta1: Float(settings.beta1),
-          beta2: Float(settings.beta2), epsilon: Float(settings.epsilon),
+          learningRate: Float(settings.learningRate * rateFactor), beta1: settings.beta1,
+          beta2: settings.beta2, epsilon: Float(settings.epsilon),
           weightDecay: run.decays ? Float(settings.weightDecay) : 0,
           biasCorrection1: Float(1 - pow(settings.beta1, Double(step + 1))),
           biasCorrection2Root: Float((1 - pow(settings.beta2, Double(step + 1))).squareRoot()),

@@ -63,9 +63,10 @@ package final class Trainer {
       examples, of: data.dataset, tokens: configuration.batch.unitTokens, cost: WorkCost(model.configuration))
     let unit = type(of: configuration.objective).normalizationUnit
     let normalizer = data.normalizer(of: examples, unit: unit, by: configuration.normalization)
-    guard normalizer > 0 else {
+    guard (1e-18...1e18).contains(normalizer) else {
       throw Fault(
-        .data, "all weights of a batch are 0", hint: "use objective.normalization=count or a larger batch.size")
+        .data, "the weights of a batch add up to \(normalizer)",
+        hint: "use objective.normalization=count, a larger batch.size, or weights near 1")
     }
     return PlannedBatch(
       plan: plan, ownUnits: plan.assignment(ranks: communicator.size)[communicator.rank], normalizer: normalizer)
@@ -84,6 +85,9 @@ package final class Trainer {
     try table.share(over: communicator, isStopping: StopRequest.isPending)
     try reduction.finish(normalizer: batch.normalizer, into: gradients.view)
     let norm = try gradientNorm()
+    guard norm.isFinite else {
+      throw Fault(.nonFinite, "the norm of the summed gradient is \(norm)", hint: "lower the learning rate")
+    }
     let factor = schedule.factor(atStep: step)
     optimizer.update(
       parameters: parameters.view, gradients: gradients.view, step: step, rateFactor: factor,

@@ -26,7 +26,7 @@ import Testing
 
   private func step(_ r: Reference, t: Int, gradientScale: Float = 1) -> AdamWKernel.Step {
     AdamWKernel.Step(
-      learningRate: Float(r.rate), beta1: Float(r.beta1), beta2: Float(r.beta2), epsilon: Float(r.epsilon),
+      learningRate: Float(r.rate), beta1: r.beta1, beta2: r.beta2, epsilon: Float(r.epsilon),
       weightDecay: Float(r.decay), biasCorrection1: Float(1 - pow(r.beta1, Double(t))),
       biasCorrection2Root: Float((1 - pow(r.beta2, Double(t))).squareRoot()), gradientScale: gradientScale)
   }
