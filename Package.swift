@@ -63,6 +63,7 @@ let package = Package(
     .testTarget(
       name: "PreferenceDataTests",
       dependencies: ["PreferenceData", "Checkpoints", "AlignmentCore", "JSON", "CZlib", "CZstd"]),
+    .testTarget(name: "SystemTests"),
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
     .testTarget(name: "AlignmentCoreTests", dependencies: ["AlignmentCore"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "JSON", "AlignmentCore"]),

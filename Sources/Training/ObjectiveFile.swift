@@ -36,7 +36,7 @@ package struct ObjectiveFile {
     while let line = try reader.next() {
       let place = "\(input):\(line.line)"
       let row = ObjectiveRow(json: try ModelSource.parse(line.bytes.get(), place), place: place)
-      let weight = try row.number(["weight"], default: 1)
+      let weight = try row.number(["weight"], default: 1, in: 0...Double.greatestFiniteMagnitude)
       let group = try row.group(for: objective)
       var derivatives = Array(repeating: 0.0, count: group.completions.count)
       let loss = objective.evaluate(group, derivatives: &derivatives)
@@ -69,17 +69,24 @@ private struct ObjectiveRow {
       return CompletionLogProbability(
         policy: try number(["policy_\(side)", "policy_\(side)_logps"]),
         reference: try number(["reference_\(side)", "reference_\(side)_logps"], default: needsReference ? nil : 0),
-        tokens: Int(try number(["\(side)_tokens"], default: 1)))
+        tokens: Int(try number(["\(side)_tokens"], default: 1, in: 1...1e9)))
     }
     return ObjectiveGroup(
-      completions: completions, softLabel: try number(["q"], default: 1), margin: try number(["margin"], default: 0))
+      completions: completions, softLabel: try number(["q"], default: 1, in: 0...1),
+      margin: try number(["margin"], default: 0))
   }
 
   /// The first of several spellings that the row has.
-  func number(_ names: [String], default fallback: Double? = nil) throws -> Double {
+  func number(
+    _ names: [String], default fallback: Double? = nil,
+    in range: ClosedRange<Double> = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
+  ) throws -> Double {
     for name in names {
       guard let value = json[ByteString(name)] else { continue }
       guard let number = value.doubleValue else { throw Fault(.data, "\(name) must be a number", at: place) }
+      guard range.contains(number) else {
+        throw Fault(.data, "\(name) must be from \(range.lowerBound) to \(range.upperBound), not \(number)", at: place)
+      }
       return number
     }
     guard let fallback else {

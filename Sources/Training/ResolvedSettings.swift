@@ -1,3 +1,5 @@
+import JSON
+
 /// Every key of a configuration with its value, defaults included, in the order in which they were read.
 package final class ResolvedSettings {
   package private(set) var entries: [(key: String, value: String)] = []
@@ -23,8 +25,12 @@ package final class ResolvedSettings {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  /// A plain scalar where YAML surely reads it back as this text, else a quoted one; JSON strings are YAML.
   private static func quoted(_ value: String) -> String {
-    let plain = value.allSatisfy { $0.isLetter || $0.isNumber || "._-+/".contains($0) } && !value.isEmpty
-    return plain ? value : "\"" + value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+    let safe = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+/".utf8)
+    let isPlain = value.utf8.allSatisfy(safe.contains)
+    let beginsPlainly = value.first.map { $0.isLetter || $0.isNumber || $0 == "/" || $0 == "." } ?? false
+    if isPlain, beginsPlainly, value.lowercased() != "null" { return value }
+    return String(decoding: JSONValue.string(ByteString(value)).serialized(), as: UTF8.self)
   }
 }

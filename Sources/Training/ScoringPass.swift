@@ -36,6 +36,8 @@ package struct ScoringPass {
   }
 
   /// Runs this rank's units; exactly one rank visits each completion.
+  ///
+  /// - Throws: ``Fault`` of kind `nonFinite` that names the row of the data.
   private func forEachCompletion(_ body: (_ completion: Int, CompletionSpan) -> Void) throws {
     let plan = UnitPlan.sequential(
       Array(0..<dataset.count), of: dataset, tokens: unitTokens, cost: WorkCost(model.configuration))
@@ -44,13 +46,23 @@ package struct ScoringPass {
       plan.fill(&unit, with: index, from: dataset)
       model.score(unit, parameters: parameters)
       for group in unit.groups {
-        let first = dataset.example(group.example).firstCompletion
+        let record = dataset.example(group.example)
         for (offset, completion) in group.completions.enumerated() {
-          body(first + offset, unit.completions[completion])
+          let span = unit.completions[completion]
+          guard model.logProbability(of: span).isFinite else { throw Self.notFinite(record) }
+          body(record.firstCompletion + offset, span)
         }
       }
       Watchdog.progress()
     }
+  }
+}
+
+extension ScoringPass {
+  private static func notFinite(_ record: ExampleRecord) -> Fault {
+    Fault(
+      .nonFinite, "the log-probability of row \(record.rowIndex) of the data is not finite",
+      hint: "the model's weights hold NaN, infinity or values too large for Float32")
   }
 }
 

@@ -131,9 +131,8 @@ package final class TrainingRun {
     if trained { try save(after: totalSteps) }
     if isRankZero {
       let directory = "\(configuration.run)/final"
-      if trained || !FileSystem.exists(directory) {
-        try ModelExport(source: source, layout: trainer.model.layout).write(trainer.parameters.view, to: directory)
-      }
+      // Also when nothing was left to train: the job may have ended between its last checkpoint and this.
+      try ModelExport(source: source, layout: trainer.model.layout).write(trainer.parameters.view, to: directory)
       log.notice("finished \(totalSteps) steps; the model is in \(directory)")
     }
     try communicator.barrier()

@@ -34,9 +34,10 @@ struct ConfigurationFields {
     try value(name, fallback, "an integer") { $0.intValue.map { Int($0) } }
   }
 
-  func positive(_ name: String, default fallback: Int? = nil) throws -> Int {
-    try value(name, fallback, "a positive integer below 2^31") {
-      $0.intValue.flatMap { $0 > 0 && $0 < 1 << 31 ? Int($0) : nil }
+  /// A size; what no model has is refused before memory is asked for.
+  func positive(_ name: String, default fallback: Int? = nil, atMost limit: Int = 1 << 24) throws -> Int {
+    try value(name, fallback, "an integer from 1 to \(limit)") {
+      $0.intValue.flatMap { $0 > 0 && $0 <= limit ? Int($0) : nil }
     }
   }
 

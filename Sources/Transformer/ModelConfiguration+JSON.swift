@@ -20,9 +20,9 @@ extension ModelConfiguration {
         hint: "supported are \(Self.supportedTypes.joined(separator: ", "))")
     }
     try fields.require("hidden_act", oneOf: ["silu"], default: "silu")
-    let heads = try fields.positive("num_attention_heads")
-    let hidden = try fields.positive("hidden_size")
-    let layers = try fields.positive("num_hidden_layers")
+    let heads = try fields.positive("num_attention_heads", atMost: 1 << 16)
+    let hidden = try fields.positive("hidden_size", atMost: 1 << 20)
+    let layers = try fields.positive("num_hidden_layers", atMost: 1 << 12)
     let keyValueHeads =
       try fields.positive(
         "num_key_value_heads", default: ["mistral": 8, "smollm3": 4, "qwen2": 32, "qwen3": 32][type] ?? heads)

@@ -21,7 +21,8 @@ struct Adalign: ParsableCommand {
     } catch let fault as Fault {
       Session.end(fault)
     } catch {
-      exit(withError: error)
+      guard exitCode(for: error) != .success else { exit(withError: error) }
+      Session.end(Fault(.usage, message(for: error), hint: "see adalign --help"))
     }
   }
 }

@@ -6,5 +6,5 @@ struct List: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List objectives with their options, and the other choices that recipes have.")
 
-  func run() throws { print(Catalogue.text, terminator: "") }
+  func run() throws { try Session.onFirstRank { print(Catalogue.text, terminator: "") } }
 }

@@ -25,8 +25,10 @@ struct ObjectiveCommand: ParsableCommand {
     var settings: [String] = []
 
     func run() throws {
-      let file = try ObjectiveFile(name: name, settings: settings, input: input)
-      try file.evaluate { print(String(decoding: $0.serialized(), as: UTF8.self)) }
+      try Session.onFirstRank {
+        let file = try ObjectiveFile(name: name, settings: settings, input: input)
+        try file.evaluate { print(String(decoding: $0.serialized(), as: UTF8.self)) }
+      }
     }
   }
 }

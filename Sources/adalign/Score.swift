@@ -31,9 +31,8 @@ struct Score: ParsableCommand {
 
   func run() throws {
     let communicator = try Session.begin()
-    guard unitTokens > 0, threads > 0 else {
-      throw Fault(.usage, "--unit-tokens and --threads must be positive")
-    }
+    guard (1...1 << 24).contains(unitTokens) else { throw Fault(.usage, "--unit-tokens must be from 1 to \(1 << 24)") }
+    guard (1...1024).contains(threads) else { throw Fault(.usage, "--threads must be from 1 to 1024") }
     try ScoreFile(
       model: model, data: data, output: output, boundary: boundary, perToken: perToken, unitTokens: unitTokens,
       threads: threads

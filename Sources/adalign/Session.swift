@@ -13,8 +13,11 @@ enum Session {
   private nonisolated(unsafe) static var communicator: (any Communicator)?
 
   /// Joins the other ranks; without mpirun or srun the process is the only rank.
-  static func begin() throws -> any Communicator {
-    StopRequest.installHandlers()
+  ///
+  /// - Parameters:
+  ///   - savesOnSignals: whether signals ask the command to save and stop; otherwise they end it.
+  static func begin(savesOnSignals: Bool = false) throws -> any Communicator {
+    if savesOnSignals { StopRequest.installHandlers() }
     signal(SIGPIPE, SIG_IGN)
     try checkLauncher()
     let joined: any Communicator = isLaunchedByMPI ? try MPICommunicator() : LocalCommunicator()
@@ -22,6 +25,14 @@ enum Session {
     let rank = joined.rank
     LoggingSystem.bootstrap { _ in RankLogHandler(isFirst: rank == 0) }
     return joined
+  }
+
+  /// Does the work of a command that needs one process on rank 0, and ends all ranks when it is done.
+  static func onFirstRank(_ body: () throws -> Void) throws -> Never {
+    let communicator = try begin()
+    if communicator.rank == 0 { try body() }
+    try communicator.barrier()
+    end(0)
   }
 
   /// Leaves MPI with the others and ends the process.
@@ -35,6 +46,7 @@ enum Session {
   /// A fault that all ranks see alike is told by rank 0 alone: the others wait, and rank 0's abort ends them.
   static func end(_ fault: Fault) -> Never {
     guard let communicator, communicator.size > 1 else {
+      if launchedRank > 0 { exit(fault.kind.rawValue) }
       StandardError.write("adalign: \(fault)\n")
       exit(fault.kind.rawValue)
     }
@@ -51,6 +63,14 @@ enum Session {
     var buffer = [CChar](repeating: 0, count: 256)
     guard gethostname(&buffer, buffer.count - 1) == 0 else { return "an unknown host" }
     return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// The rank that the launcher gave this process, known before MPI starts; 0 without a launcher.
+  private static var launchedRank: Int {
+    for name in ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"] {
+      if let text = getenv(name), let rank = Int(String(cString: text)) { return rank }
+    }
+    return 0
   }
 
   private static var isLaunchedByMPI: Bool {

@@ -20,11 +20,8 @@ struct Tokenize: ParsableCommand {
   var specialTokens = true
 
   func run() throws {
-    let communicator = try Session.begin()
-    if communicator.rank == 0 {
+    try Session.onFirstRank {
       try TokenizeFile(model: model, input: input, output: output, addsSpecialTokens: specialTokens).write()
     }
-    try communicator.barrier()
-    Session.end(0)
   }
 }

@@ -14,7 +14,7 @@ struct Train: ParsableCommand {
   @OptionGroup var recipe: RecipeArguments
 
   func run() throws {
-    let communicator = try Session.begin()
+    let communicator = try Session.begin(savesOnSignals: true)
     let run = try TrainingRun(try recipe.configuration(), over: communicator)
     switch try run.run() {
     case .finished: Session.end(0)
@@ -30,7 +30,7 @@ struct Config: ParsableCommand {
   @OptionGroup var recipe: RecipeArguments
 
   func run() throws {
-    print(try recipe.configuration().settings.yaml, terminator: "")
+    try Session.onFirstRank { print(try recipe.configuration().settings.yaml, terminator: "") }
   }
 }
 

@@ -1,0 +1,91 @@
+import Foundation
+
+/// A directory of its own for one test, removed with this object; to be kept in a property of the suite.
+final class Workspace: Sendable {
+  let path: String
+
+  init(path: String = NSTemporaryDirectory() + "adalign-system-\(UUID().uuidString)") throws {
+    self.path = path
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  /// The path of a file in this directory.
+  func callAsFunction(_ name: String) -> String { "\(path)/\(name)" }
+
+  /// Writes a file and returns its path.
+  @discardableResult
+  func write(_ name: String, _ contents: some Sequence<UInt8>) throws -> String {
+    try Data(contents).write(to: URL(fileURLWithPath: self(name)))
+    return self(name)
+  }
+
+  /// Writes lines, each with its line end.
+  @discardableResult
+  func write(_ name: String, lines: [String]) throws -> String {
+    try write(name, lines.map { $0 + "\n" }.joined().utf8)
+  }
+
+  /// Copies a directory and returns the path of the copy.
+  func copy(_ source: String, to name: String) throws -> String {
+    try FileManager.default.copyItem(atPath: source, toPath: self(name))
+    return self(name)
+  }
+
+  func command(_ arguments: [String], ranks: Int? = nil) -> Command {
+    Command(arguments: arguments, ranks: ranks, directory: path)
+  }
+
+  /// Runs the program here.
+  func adalign(_ arguments: String..., ranks: Int? = nil) async throws -> Outcome {
+    try await command(arguments, ranks: ranks).run()
+  }
+}
+
+/// What a training run leaves in its directory.
+struct RunDirectory {
+  let path: String
+
+  init(_ path: String) { self.path = path }
+
+  /// Bytes of the final model.
+  var weights: Data { get throws { try Data(contentsOf: URL(fileURLWithPath: "\(path)/final/model.safetensors")) } }
+
+  /// Rows of the metrics without the one number that is a measurement.
+  var metrics: [String] {
+    rows.map { $0.replacing(/,"seconds":[^,}]+/, with: "") }
+  }
+
+  /// The steps of the metrics, in their order.
+  var steps: [Int] {
+    rows.compactMap { $0.firstMatch(of: /"step":(\d+)/).flatMap { Int($0.1) } }
+  }
+
+  /// Names of the checkpoints, oldest first.
+  var checkpoints: [String] { names(in: "\(path)/checkpoints") }
+
+  /// Everything that is there, by path.
+  var contents: [String: Data] {
+    let all = FileManager.default.subpaths(atPath: path) ?? []
+    return all.reduce(into: [:]) { $0[$1] = FileManager.default.contents(atPath: "\(path)/\($1)") ?? Data() }
+  }
+
+  /// Flips a bit in the middle of the shard of a checkpoint.
+  func damage(_ checkpoint: String) throws {
+    let directory = "\(path)/checkpoints/\(checkpoint)"
+    let shard = "\(directory)/\(names(in: directory).first { $0.hasSuffix(".safetensors") } ?? "")"
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: shard))
+    bytes[bytes.count / 2] ^= 1
+    try bytes.write(to: URL(fileURLWithPath: shard))
+  }
+
+  private var rows: [String] {
+    let text = (try? String(contentsOfFile: "\(path)/metrics.jsonl", encoding: .utf8)) ?? ""
+    return text.split(separator: "\n").map(String.init)
+  }
+
+  private func names(in directory: String) -> [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).sorted()
+  }
+}
