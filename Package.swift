@@ -67,6 +67,15 @@ let package = Package(
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
     .testTarget(name: "AlignmentCoreTests", dependencies: ["AlignmentCore"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "JSON", "AlignmentCore"]),
+    .testTarget(name: "TransformerTests", dependencies: ["Transformer", "Checkpoints", "JSON", "AlignmentCore"]),
+    // Counts allocations; linked into the tests only.
+    .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: [
+        "Training", "Transformer", "Kernels", "Objectives", "Optimization", "Collectives", "PreferenceData",
+        "Checkpoints", "JSON", "AlignmentCore", "CAllocationCounter",
+      ]),
     .testTarget(name: "ObjectivesTests", dependencies: ["Objectives", "AlignmentCore"]),
     .testTarget(name: "OptimizationTests", dependencies: ["Optimization", "JSON", "AlignmentCore"]),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "AlignmentCore"]),

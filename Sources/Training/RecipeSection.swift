@@ -111,6 +111,9 @@ final class RecipeSection {
     return values
   }
 
+  /// Notes the value that a key has because nobody gave another.
+  func recordDefault(_ name: String, _ text: String) { settings.add(full(name), text) }
+
   /// Refuses keys that nobody has read.
   func finish() throws {
     guard let unknown = entries.keys.sorted().first else { return }

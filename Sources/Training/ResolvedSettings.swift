@@ -1,5 +1,3 @@
-import JSON
-
 /// Every key of a configuration with its value, defaults included, in the order in which they were read.
 package final class ResolvedSettings {
   package private(set) var entries: [(key: String, value: String)] = []
@@ -25,12 +23,20 @@ package final class ResolvedSettings {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// A plain scalar where YAML surely reads it back as this text, else a quoted one; JSON strings are YAML.
+  /// A plain scalar where YAML surely reads it back as this text, else a quoted one.
   private static func quoted(_ value: String) -> String {
     let safe = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+/".utf8)
     let isPlain = value.utf8.allSatisfy(safe.contains)
     let beginsPlainly = value.first.map { $0.isLetter || $0.isNumber || $0 == "/" || $0 == "." } ?? false
     if isPlain, beginsPlainly, value.lowercased() != "null" { return value }
-    return String(decoding: JSONValue.string(ByteString(value)).serialized(), as: UTF8.self)
+    return "\"" + value.unicodeScalars.map(escaped).joined() + "\""
+  }
+
+  /// A character between double quotes; YAML treats several beyond ASCII as line breaks or marks.
+  private static func escaped(_ scalar: Unicode.Scalar) -> String {
+    if scalar == "\"" || scalar == "\\" { return "\\\(scalar)" }
+    if scalar.isASCII, scalar.value >= 0x20, scalar.value != 0x7f { return String(scalar) }
+    let digits = String(scalar.value, radix: 16)
+    return "\\U" + String(repeating: "0", count: 8 - digits.count) + digits
   }
 }

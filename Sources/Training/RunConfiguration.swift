@@ -130,7 +130,12 @@ extension RunConfiguration {
   private static func objective(_ section: RecipeSection) throws -> (any Objective, Normalization) {
     let name = try section.string("name", default: "dpo")
     let normalization = try section.choice("normalization", default: Normalization.count)
-    return (try ObjectiveRegistry.make(name, settings: section.remaining()), normalization)
+    let given = try section.remaining()
+    let objective = try ObjectiveRegistry.make(name, settings: given)
+    for option in type(of: objective).options where given[option.name] == nil {
+      section.recordDefault(option.name, "\(option.defaultValue)")
+    }
+    return (objective, normalization)
   }
 
   private static func optimizer(_ section: RecipeSection) throws -> (AdamW.Settings, DecayedParameters, Double) {

@@ -23,9 +23,7 @@ extension ModelConfiguration {
     let heads = try fields.positive("num_attention_heads", atMost: 1 << 16)
     let hidden = try fields.positive("hidden_size", atMost: 1 << 20)
     let layers = try fields.positive("num_hidden_layers", atMost: 1 << 12)
-    let keyValueHeads =
-      try fields.positive(
-        "num_key_value_heads", default: ["mistral": 8, "smollm3": 4, "qwen2": 32, "qwen3": 32][type] ?? heads)
+    let keyValueHeads = try Self.keyValueHeads(fields, type: type, heads: heads)
     let context = try fields.positive(
       "max_position_embeddings", default: type == "mistral" ? 131_072 : type == "llama" ? 2048 : 32_768)
     let attentionBias = try fields.boolean("attention_bias", default: false)
@@ -62,15 +60,24 @@ extension ModelConfiguration {
     }
   }
 
+  /// Null means as many as heads; an absent field has the default of its model type.
+  private static func keyValueHeads(_ fields: ConfigurationFields, type: String, heads: Int) throws -> Int {
+    if fields["num_key_value_heads"] == .null { return heads }
+    let defaults = ["mistral": 8, "smollm3": 4, "qwen2": 32, "qwen3": 32]
+    return try fields.positive("num_key_value_heads", default: defaults[type] ?? heads)
+  }
+
   /// Mistral limits every layer, Qwen the layers that `layer_types` or `max_window_layers` name.
   private static func attentionWindows(_ fields: ConfigurationFields, type: String, layers: Int) throws -> [Int] {
-    let window = try fields.positive("sliding_window", default: type == "mistral" ? 4096 : Int.max)
+    // Null is no window; an absent one is 4096.
+    let isUnlimited = fields["sliding_window"] == .null
+    let window = isUnlimited ? Int.max : try fields.positive("sliding_window", default: 4096)
     if let kinds = fields["layer_types"]?.arrayValue?.compactMap(\.stringValue), kinds.count == layers {
       return kinds.map { $0 == "sliding_attention" ? window : Int.max }
     }
     let first: Int
     switch type {
-    case "mistral": first = fields.isNull("sliding_window") ? layers : 0
+    case "mistral": first = 0
     case "qwen2" where try fields.boolean("use_sliding_window", default: false),
       "qwen3" where try fields.boolean("use_sliding_window", default: false):
       first = try fields.integer("max_window_layers", default: 28)

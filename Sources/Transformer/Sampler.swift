@@ -58,6 +58,7 @@ package final class Sampler {
     precondition(prompts.count <= sequences && prompts.count == identities.count, "\(prompts.count) prompts")
     precondition(
       prompts.allSatisfy { !$0.isEmpty && $0.count + settings.maxNewTokens <= length }, "a prompt is too long")
+    guard settings.maxNewTokens > 0 else { return prompts.map { _ in [] } }
     var running = zip(prompts, identities).map { RunningSequence(tokens: $0, promptLength: $0.count, identity: $1) }
     var position = 0
     while running.contains(where: { !$0.isFinished }) {
