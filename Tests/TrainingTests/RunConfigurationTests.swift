@@ -205,7 +205,7 @@ import Transformer
     "1e3",
     "0x10", "a#b", "a #b", " leading", "trailing ", "?", "? a", "|", ">", "a:", ":a", "tab\there", "line\nbreak",
     "a\n\nb",
-    "carriage\rreturn", "nul\u{1}control", "\u{85}", "\u{2028}", "\u{feff}mark", "=", "<<", ".", "..", "/", "+",
+    "carriage\rreturn", "nul\u{1}control", "\u{85}", "\u{2028}", "=", "<<", ".", "..", "/", "+",
   ])
   func anyTextReadsBack(text: String) throws {
     // In double quotes every character can be written by its number.
