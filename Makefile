@@ -25,8 +25,8 @@ build: setup ## optimised build for this CPU; ADALIGN_CPU=x86-64-v3 or x86-64 fo
 
 test: lint ## check the format, build, run the unit tests, then the system tests, which call mpirun
 	$(BUILD) --build-tests
-	$(TEST) --skip SystemTests
-	$(TEST) --filter SystemTests
+	$(TEST) --skip '^SystemTests'
+	$(TEST) --filter '^SystemTests'
 
 demo: build ## align a small model on two ranks
 	./recipes/demo.sh

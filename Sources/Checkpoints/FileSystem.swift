@@ -55,6 +55,15 @@ package enum FileSystem {
     }
   }
 
+  /// Refuses an output whose directory is not there, before any work is done for it.
+  package static func checkParent(of path: String) throws {
+    let directory = parent(of: path)
+    guard isDirectory(directory) else {
+      throw Fault(
+        .unwritable, "there is no directory \(directory)", at: path, hint: "make it, or choose another output")
+    }
+  }
+
   /// Makes the names in a directory durable.
   package static func syncDirectory(_ path: String) throws {
     let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -40,6 +40,7 @@ package struct ObjectiveFile {
       let group = try row.group(for: objective)
       var derivatives = Array(repeating: 0.0, count: group.completions.count)
       let loss = objective.evaluate(group, derivatives: &derivatives)
+      guard loss.isFinite else { throw Fault(.nonFinite, "the loss of the row is \(loss)", at: place) }
       let gradients = zip(ObjectiveRow.completionNames, derivatives).map { ($0, JSONValue.double($1 * weight)) }
       emit(
         .object(JSONObject([("loss", .double(loss * weight)), ("gradients", .object(JSONObject(Array(gradients))))])))

@@ -66,5 +66,14 @@ indirect enum RecipeNode: Equatable {
     }
   }
 
+  /// `steps` and `epochs` exclude each other: of two in overrides the last wins, and either replaces the recipe's; in a
+  /// recipe alone `steps` win, as with the trainers of transformers.
+  mutating func settleLength(_ overrides: [String]) {
+    let last = overrides.last { ["steps", "epochs"].contains($0.prefix { $0 != "=" }) && !$0.hasSuffix("=") }
+    guard case .table(var table) = self, let last else { return }
+    table[last.hasPrefix("steps=") ? "epochs" : "steps"] = nil
+    self = .table(table)
+  }
+
   private var orNull: RecipeNode { self == .table([:]) ? .null : self }
 }

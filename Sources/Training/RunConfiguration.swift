@@ -95,6 +95,7 @@ extension RunConfiguration {
   package init(recipe text: String, path: String, overrides: [String]) throws {
     var root = try RecipeNode.parse(text, path: path)
     try root.apply(overrides: overrides)
+    root.settleLength(overrides)
     let settings = ResolvedSettings()
     let recipe = try RecipeSection(root, into: settings)
     self.settings = settings
@@ -120,7 +121,7 @@ extension RunConfiguration {
     try recipe.finish()
   }
 
-  /// `steps`, or else `epochs`: as with the trainers of transformers, steps win where both are given.
+  /// `steps`, or else `epochs`.
   private static func length(_ recipe: RecipeSection) throws -> Length {
     let epochs = try recipe.number("epochs", default: 1, in: Double.leastNonzeroMagnitude...1e9)
     guard let steps = try recipe.optionalInteger("steps", in: 1...Int.max) else { return .epochs(epochs) }

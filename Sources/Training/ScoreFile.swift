@@ -31,6 +31,7 @@ package struct ScoreFile {
 
   /// Computes on all ranks; rank 0 writes the file, which appears when it is complete.
   package func write(over communicator: any Communicator) throws {
+    try FileSystem.checkParent(of: output)
     BLAS.threads = threads
     let source = try ModelSource(.directory(model))
     var options = EncodingOptions(

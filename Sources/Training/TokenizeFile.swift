@@ -20,6 +20,7 @@ package struct TokenizeFile {
 
   /// Writes the output, which appears when it is complete.
   package func write() throws {
+    try FileSystem.checkParent(of: output)
     let tokenizer = try Tokenizer.load(directory: model)
     let reader = try RowReader(path: input)
     try AtomicFile.write(output) { file in

@@ -71,6 +71,7 @@ package final class TrainingRun {
     guard first < totalSteps else { return try finish(trained: false) }
     let metrics = try isRankZero ? prepareRunDirectory(resumingAt: first) : nil
     describe(first)
+    StopRequest.deferToSteps()
     Watchdog.start(seconds: configuration.watchdogSeconds, rank: communicator.rank)
     defer { Watchdog.stop() }
     if first == 0, let values = try evaluate() { metrics?.append([("step", .integer(0))] + values) }

@@ -30,6 +30,11 @@ struct ConfigurationFields {
     try value(name, fallback, "a number") { $0.doubleValue }
   }
 
+  /// A number above 0.
+  func positiveNumber(_ name: String, default fallback: Double? = nil) throws -> Double {
+    try value(name, fallback, "a positive number") { $0.doubleValue.flatMap { $0 > 0 && $0.isFinite ? $0 : nil } }
+  }
+
   func integer(_ name: String, default fallback: Int? = nil) throws -> Int {
     try value(name, fallback, "an integer") { $0.intValue.map { Int($0) } }
   }

@@ -36,7 +36,7 @@ extension ModelConfiguration {
     keyValueHeadCount = keyValueHeads
     headDimension = try fields.positive("head_dim", default: type == "qwen3" ? 128 : hidden / heads)
     contextLength = context
-    normEpsilon = Float(try fields.number("rms_norm_eps", default: 1e-6))
+    normEpsilon = Float(try fields.positiveNumber("rms_norm_eps", default: 1e-6))
     rotary = try RotaryConfiguration(
       fields: fields, context: context, defaultTheta: type == "smollm3" ? 2_000_000 : 10_000)
     tiesEmbeddings = try fields.boolean("tie_word_embeddings", default: type == "smollm3")
@@ -102,18 +102,18 @@ extension RotaryConfiguration {
   init(fields: ConfigurationFields, context: Int, defaultTheta: Double) throws {
     let key = fields.isNull("rope_scaling") ? "rope_parameters" : "rope_scaling"
     let rope = try fields.object(key)
-    let topLevelTheta = try fields.number("rope_theta", default: defaultTheta)
-    theta = try rope.number("rope_theta", default: topLevelTheta)
-    let original = try rope.number("original_max_position_embeddings", default: Double(context))
+    let topLevelTheta = try fields.positiveNumber("rope_theta", default: defaultTheta)
+    theta = try rope.positiveNumber("rope_theta", default: topLevelTheta)
+    let original = try rope.positiveNumber("original_max_position_embeddings", default: Double(context))
     let kind = try rope.string("rope_type", default: rope.string("type", default: "default"))
     switch kind {
     // Dynamic scaling only acts beyond max_position_embeddings, where this program never goes.
     case "default", "dynamic": scaling = .none
-    case "linear": scaling = .linear(factor: try rope.number("factor"))
+    case "linear": scaling = .linear(factor: try rope.positiveNumber("factor"))
     case "llama3":
       scaling = .llama3(
-        factor: try rope.number("factor"), lowFrequencyFactor: try rope.number("low_freq_factor"),
-        highFrequencyFactor: try rope.number("high_freq_factor"), originalContext: original)
+        factor: try rope.positiveNumber("factor"), lowFrequencyFactor: try rope.positiveNumber("low_freq_factor"),
+        highFrequencyFactor: try rope.positiveNumber("high_freq_factor"), originalContext: original)
     case "yarn": scaling = .yarn(try YarnScaling(rope, originalContext: original))
     default:
       throw Fault(
@@ -125,7 +125,7 @@ extension RotaryConfiguration {
 
 extension YarnScaling {
   fileprivate init(_ rope: ConfigurationFields, originalContext: Double) throws {
-    factor = try rope.number("factor")
+    factor = try rope.positiveNumber("factor")
     self.originalContext = originalContext
     betaFast = try rope.number("beta_fast", default: 32)
     betaSlow = try rope.number("beta_slow", default: 1)

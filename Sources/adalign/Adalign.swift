@@ -10,6 +10,7 @@ struct Adalign: ParsableCommand {
     discussion: """
       Every command runs alone or under mpirun: mpirun -n 4 adalign train recipes/dpo.yaml model=DIR data.train=FILE
       """,
+    version: "0.1.0",
     subcommands: [
       Train.self, Score.self, Tokenize.self, ObjectiveCommand.self, World.self, List.self, Config.self, Doctor.self,
     ])

@@ -18,7 +18,8 @@ enum Session {
   ///   - savesOnSignals: whether signals ask the command to save and stop; otherwise they end it.
   static func begin(savesOnSignals: Bool = false) throws -> any Communicator {
     if savesOnSignals { StopRequest.installHandlers() }
-    signal(SIGPIPE, SIG_IGN)
+    // A closed pipe or a file-size limit becomes an error of the write that met it.
+    for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
     try checkLauncher()
     let joined: any Communicator = isLaunchedByMPI ? try MPICommunicator() : LocalCommunicator()
     communicator = joined

@@ -16,7 +16,7 @@ struct Command {
   }()
 
   /// Runs to the end.
-  func run(within seconds: Double = 60) async throws -> Outcome {
+  func run(within seconds: Double = 180) async throws -> Outcome {
     try await start().outcome(within: seconds)
   }
 
@@ -109,7 +109,7 @@ final class RunningCommand {
   }
 
   /// Waits for the end; kills the command and throws after a time.
-  func outcome(within seconds: Double = 60) async throws -> Outcome {
+  func outcome(within seconds: Double = 180) async throws -> Outcome {
     do {
       try await eventually("the end of \(arguments)", within: seconds) { !process.isRunning }
     } catch {
