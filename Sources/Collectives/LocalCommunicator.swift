@@ -81,23 +81,29 @@ extension ReductionOperator {
 private final class Board: @unchecked Sendable {
   let size: Int
   private var barrier = pthread_barrier_t()
-  private var messages: [UnsafeRawBufferPointer]
+  private let messages: UnsafeMutableBufferPointer<UnsafeRawBufferPointer>
 
   init(size: Int) {
     self.size = size
-    messages = Array(repeating: UnsafeRawBufferPointer(start: nil, count: 0), count: size)
+    messages = .allocate(capacity: size)
+    messages.initialize(repeating: UnsafeRawBufferPointer(start: nil, count: 0))
     pthread_barrier_init(&barrier, nil, UInt32(size))
   }
 
-  deinit { pthread_barrier_destroy(&barrier) }
+  deinit {
+    pthread_barrier_destroy(&barrier)
+    messages.deallocate()
+  }
 
   func wait() { if size > 1 { pthread_barrier_wait(&barrier) } }
 
   /// Posts a message, reads those of all ranks, and returns when all have read.
-  func withPosted(_ message: UnsafeRawBufferPointer, by rank: Int, _ read: ([UnsafeRawBufferPointer]) -> Void) {
-    messages.withUnsafeMutableBufferPointer { $0[rank] = message }
+  func withPosted(
+    _ message: UnsafeRawBufferPointer, by rank: Int, _ read: (UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Void
+  ) {
+    messages[rank] = message
     wait()
-    read(messages)
+    read(UnsafeBufferPointer(messages))
     wait()
   }
 }

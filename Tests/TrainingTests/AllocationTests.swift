@@ -39,6 +39,17 @@ private final class SilentCommunicator: Communicator {
     return (count, count == 0 ? "" : String(cString: allocation_counter_origins()))
   }
 
+  /// The least of three counts: OpenBLAS maps another buffer where more threads than ever before, those of other tests, are
+  /// in a product at the same time. What a step allocates itself it allocates each time.
+  private func fewestAllocations(_ body: () throws -> Void) rethrows -> (count: Int, origins: String) {
+    var fewest = try allocations(body)
+    for _ in 0..<2 where fewest.count > 0 {
+      let again = try allocations(body)
+      if again.count < fewest.count { fewest = again }
+    }
+    return fewest
+  }
+
   // A counter that counts nothing would pass every test.
   @Test func theCounterCounts() throws {
     var kept: [UnsafeMutableRawPointer] = []
@@ -92,7 +103,7 @@ private final class SilentCommunicator: Communicator {
     let plans = try batches.map { try trainer.plan($0, of: data) }
     for (step, plan) in plans.enumerated() { _ = try trainer.step(step, plan, of: data) }
     for (step, plan) in plans.enumerated() {
-      let (count, origins) = try allocations { _ = try trainer.step(step, plan, of: data) }
+      let (count, origins) = try fewestAllocations { _ = try trainer.step(step, plan, of: data) }
       #expect(count == 0, "\(count) allocations in step \(step):\n\(origins)")
     }
   }
