@@ -33,17 +33,11 @@ package struct HeldOutEvaluation {
     options.selection = .pairs
     let dataset = try PreparedData.open(
       [data], source: source, options: options, cache: CacheDirectory.byDefault, over: communicator)
-    let capacity = UnitCapacity(unitTokens: Self.unitTokens, datasets: [dataset])
-    let model = try LanguageModel(source.configuration, capacity: capacity, trains: false)
-    let parameters = try FloatBuffer(count: model.layout.count, purpose: "parameters")
-    try source.loadParameters(model.layout, into: parameters.view)
-    let sums = try ScoringPass(
-      model: model, parameters: parameters.view, dataset: dataset, unitTokens: Self.unitTokens,
-      communicator: communicator
-    ).completionSums()
+    let pass = try ScoringPass(source, dataset: dataset, unitTokens: Self.unitTokens, over: communicator)
+    let sums = try pass.completionSums()
     let prompts = try prompts()
     let responses = try Continuations(source: source, over: communicator).draw(
-      prompts, parameters: parameters.view, temperature: temperature, maxNewTokens: Self.maxNewTokens, seed: seed)
+      prompts, parameters: pass.parameters.view, temperature: temperature, maxNewTokens: Self.maxNewTokens, seed: seed)
     return Result(
       loss: loss(sums, dataset), accuracy: accuracy(sums, dataset),
       samples: zip(prompts, responses).map { (prompt: $0, response: $1) })

@@ -37,13 +37,7 @@ struct ReferenceLogProbabilities {
 
   private func compute(_ dataset: TokenizedDataset) throws -> [Double] {
     log.info("computing reference log-probabilities of \(dataset.totalCompletions) completions")
-    let capacity = UnitCapacity(unitTokens: unitTokens, datasets: [dataset])
-    let model = try LanguageModel(source.configuration, capacity: capacity, trains: false)
-    let parameters = try FloatBuffer(count: model.layout.count, purpose: "reference parameters")
-    try source.loadParameters(model.layout, into: parameters.view)
-    return try ScoringPass(
-      model: model, parameters: parameters.view, dataset: dataset, unitTokens: unitTokens, communicator: communicator
-    ).completionSums()
+    return try ScoringPass(source, dataset: dataset, unitTokens: unitTokens, over: communicator).completionSums()
   }
 
   /// A digest, then one Float64 for each completion; anything else is as good as nothing.

@@ -40,12 +40,7 @@ package struct ScoreFile {
     options.selection = .all
     let dataset = try PreparedData.open(
       [data], source: source, options: options, cache: CacheDirectory.byDefault, over: communicator)
-    let model = try LanguageModel(
-      source.configuration, capacity: UnitCapacity(unitTokens: unitTokens, datasets: [dataset]), trains: false)
-    let parameters = try FloatBuffer(count: model.layout.count, purpose: "parameters")
-    try source.loadParameters(model.layout, into: parameters.view)
-    let pass = ScoringPass(
-      model: model, parameters: parameters.view, dataset: dataset, unitTokens: unitTokens, communicator: communicator)
+    let pass = try ScoringPass(source, dataset: dataset, unitTokens: unitTokens, over: communicator)
     let tokens = try pass.tokenLogProbabilities()
     if communicator.rank == 0 { try write(tokens, of: dataset) }
     try communicator.barrier()

@@ -7,11 +7,25 @@ import Transformer
 ///
 /// The units depend on the dataset and the token budget alone, so the numbers do not depend on the number of ranks.
 package struct ScoringPass {
-  let model: LanguageModel
-  let parameters: FloatView
-  let dataset: TokenizedDataset
-  let unitTokens: Int
-  let communicator: any Communicator
+  /// The model's weights, which live as long as the pass.
+  let parameters: FloatBuffer
+  private let model: LanguageModel
+  private let dataset: TokenizedDataset
+  private let unitTokens: Int
+  private let communicator: any Communicator
+
+  /// Loads the model into memory of its own, large enough for every unit of the dataset.
+  init(
+    _ source: ModelSource, dataset: TokenizedDataset, unitTokens: Int, over communicator: any Communicator
+  ) throws {
+    self.dataset = dataset
+    self.unitTokens = unitTokens
+    self.communicator = communicator
+    let capacity = UnitCapacity(unitTokens: unitTokens, datasets: [dataset])
+    model = try LanguageModel(source.configuration, capacity: capacity, trains: false)
+    parameters = try FloatBuffer(count: model.layout.count, purpose: "parameters")
+    try source.loadParameters(model.layout, into: parameters.view)
+  }
 
   /// The summed log-probability of each completion of the dataset, in nats, on every rank.
   package func completionSums() throws -> [Double] {
@@ -44,7 +58,7 @@ package struct ScoringPass {
     var unit = WorkUnit()
     for index in plan.assignment(ranks: communicator.size)[communicator.rank] {
       plan.fill(&unit, with: index, from: dataset)
-      model.score(unit, parameters: parameters)
+      model.score(unit, parameters: parameters.view)
       for group in unit.groups {
         let record = dataset.example(group.example)
         for (offset, completion) in group.completions.enumerated() {
