@@ -1,3 +1,5 @@
+import AlignmentCore
+
 /// Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290, eq. 7), with conservative labels (Mitchell 2023,
 /// "A note on DPO with noisy preferences", eq. 3).
 ///

@@ -1,3 +1,5 @@
+import AlignmentCore
+
 /// What an objective is told about one completion.
 package struct CompletionLogProbability: Sendable {
   /// log π(y|x), summed over the completion's tokens, in nats.

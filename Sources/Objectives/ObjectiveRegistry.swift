@@ -21,6 +21,6 @@ package enum ObjectiveRegistry {
     let own = Set(type.options.map(\.name))
     let foreign = Set(all.flatMap { $0.options.map(\.name) }).subtracting(own)
     let settings = settings.filter { !foreign.contains($0.key) }
-    return type.init(options: try OptionValues(settings, for: type.options, of: "objective \(name)"))
+    return type.init(options: try OptionValues(settings, for: type.options, of: "objective \(name)", in: "objective"))
   }
 }

@@ -1,3 +1,5 @@
+import AlignmentCore
+
 /// Supervised fine-tuning: the negative log-likelihood of the completion, averaged over the batch's completion tokens.
 package struct SFT: Objective {
   package static let name = "sft"

@@ -18,6 +18,6 @@ package enum Catalogue {
   private static func describe(_ type: any Objective.Type) -> String {
     let reference = type.needsReference ? ", needs a reference" : ""
     let head = "  \(type.name)  \(type.summary) [\(type.groupKind.rawValue)\(reference)]\n"
-    return head + type.options.map { "    objective.\($0.name)=\($0.defaultValue)  \($0.meaning)\n" }.joined()
+    return head + type.options.map { "    objective.\($0.name)=\($0.defaultText)  \($0.meaning)\n" }.joined()
   }
 }

@@ -134,7 +134,7 @@ extension RunConfiguration {
     let given = try section.remaining()
     let objective = try ObjectiveRegistry.make(name, settings: given)
     for option in type(of: objective).options where given[option.name] == nil {
-      section.recordDefault(option.name, "\(option.defaultValue)")
+      section.recordDefault(option.name, option.defaultText)
     }
     return (objective, normalization)
   }
