@@ -2,15 +2,13 @@
 package struct CompletionSpan: Sendable {
   /// Index of the completion's first token in the unit; its inputs are `firstToken ..< firstToken + inputCount`.
   package var firstToken: Int
-  /// How many of its tokens are inputs of the model: all but the last, which nothing is predicted from.
+  /// How many of its tokens are inputs of the model: all but the last, which nothing is predicted from, or all where the
+  /// completion is scored as a whole.
   package var inputCount: Int
-  /// Index of its first row among the unit's predictions; it has one row for each of its tokens.
-  package var firstRow: Int
+  /// The completion's rows among the unit's predictions: one for each of its tokens, or a single one for its score.
+  package var rows: Range<Int>
   /// Tokens of the completion, end of sequence included.
   package var tokenCount: Int
-
-  /// The completion's rows among the unit's predictions.
-  package var rows: Range<Int> { firstRow..<firstRow + tokenCount }
 }
 
 /// A prompt and the completions that share it, inside a ``WorkUnit``.
@@ -37,9 +35,9 @@ package struct WorkUnit: Sendable {
   package private(set) var positions: [Int32] = []
   package private(set) var groups: [GroupSpan] = []
   package private(set) var completions: [CompletionSpan] = []
-  /// (R) index of the token from which each completion token is predicted.
+  /// (R) index of the token from which each completion token, or each score, is predicted.
   package private(set) var predictionSources: [Int32] = []
-  /// (R) the completion tokens.
+  /// (R) the completion tokens; for a score, the last token.
   package private(set) var targets: [Int32] = []
 
   package init() {}
@@ -87,12 +85,27 @@ package struct WorkUnit: Sendable {
     let group = groups.count - 1
     let promptLength = groups[group].promptLength
     let span = CompletionSpan(
-      firstToken: tokens.count, inputCount: completion.count - 1, firstRow: targets.count, tokenCount: completion.count)
+      firstToken: tokens.count, inputCount: completion.count - 1,
+      rows: targets.count..<targets.count + completion.count, tokenCount: completion.count)
     predictionSources.append(Int32(groups[group].firstToken + promptLength - 1))
     for offset in 0..<span.inputCount { predictionSources.append(Int32(span.firstToken + offset)) }
     for token in completion { targets.append(token) }
     append(UnsafeBufferPointer(rebasing: completion.dropLast()), from: promptLength)
     completions.append(span)
+    groups[group].completions = groups[group].completions.lowerBound..<completions.count
+  }
+
+  /// Adds a completion whose last token is an input, too: its score is read there.
+  package mutating func addScoredCompletion(_ completion: UnsafeBufferPointer<Int32>) {
+    precondition(!completion.isEmpty, "a completion needs at least one token")
+    let group = groups.count - 1
+    completions.append(
+      CompletionSpan(
+        firstToken: tokens.count, inputCount: completion.count, rows: targets.count..<targets.count + 1,
+        tokenCount: completion.count))
+    predictionSources.append(Int32(tokens.count + completion.count - 1))
+    targets.append(completion[completion.count - 1])
+    append(completion, from: groups[group].promptLength)
     groups[group].completions = groups[group].completions.lowerBound..<completions.count
   }
 

@@ -22,6 +22,16 @@ package enum Elementwise {
     forEachVector(in: count) { i, lanes in store(load(target + i, lanes) + load(source + i, lanes), target + i, lanes) }
   }
 
+  /// target += source · factor
+  package static func addScaled(
+    _ source: UnsafePointer<Float>, by factor: Float, into target: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    let scale = Vector(repeating: factor)
+    forEachVector(in: count) { i, lanes in
+      store(simd_fma(load(source + i, lanes), scale, load(target + i, lanes)), target + i, lanes)
+    }
+  }
+
   /// target ← source · factor
   package static func scale(_ source: FloatView, by factor: Float, into target: FloatView) {
     forEachVector(in: source.count) { i, lanes in store(load(source.base + i, lanes) * factor, target.base + i, lanes) }

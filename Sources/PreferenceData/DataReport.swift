@@ -65,14 +65,13 @@ package struct DataReport: Sendable, Equatable {
   }
 
   /// Counts an example that is kept.
-  mutating func count(_ example: EncodedExample, of row: PreferenceRow) {
+  mutating func count(_ example: EncodedExample) {
     examples += 1
     completions += example.completions.count
     tokens += example.completions.reduce(example.prompt.count) { $0 + $1.tokens.count }
     promptsCut += example.promptIsCut ? 1 : 0
     completionsCut += example.completionsCut
     boundaryFallbacks += example.fallbacks
-    prefixPairs += row.isPrefixPair ? 1 : 0
   }
 }
 

@@ -45,7 +45,7 @@ final class DatasetBuilder {
     }
     weight.append(row.weight)
     q.append(row.q)
-    margin.append(row.margin)
+    margin.append(example.margin)
     domain.append(domains.index(of: row.domain))
     generator.append(generators.index(of: row.generator))
     sourceRow.append(Int64(rowIndex))

@@ -18,7 +18,7 @@ enum DatasetFormat {
   /// How a file begins.
   static let magic = Array("ADALNTOK".utf8)
   /// The version this program reads and writes.
-  static let version: UInt32 = 1
+  static let version: UInt32 = 2
   /// Where the counts are.
   static let countsOffset = 128
   /// Where the first section is.

@@ -71,11 +71,12 @@ private struct DatasetPreparation<Encoder: TextEncoder> {
 
   private mutating func add(_ line: RowReader.Row, _ rowIndex: Int, at location: String) throws {
     let row = try PreferenceRow(json: line.bytes.get(), at: location)
-    guard let example = try encoder.encode(row, at: location) else {
-      report.dropped["undesirable", default: 0] += 1
-      return
+    let examples = try encoder.encode(row, at: location)
+    if examples.isEmpty { report.dropped["undesirable", default: 0] += 1 }
+    for example in examples {
+      try builder.append(example, of: row, at: rowIndex)
+      report.count(example)
     }
-    try builder.append(example, of: row, at: rowIndex)
-    report.count(example, of: row)
+    report.prefixPairs += row.isPrefixPair ? 1 : 0
   }
 }

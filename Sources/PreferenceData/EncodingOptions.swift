@@ -32,6 +32,12 @@ package struct EncodingOptions: Sendable, Equatable {
     case pairs
     /// Only what is good: the chosen or desirable completion; undesirable rows are dropped.
     case preferred
+    /// Each completion as an example of its own, with its label.
+    case labelled
+    /// The same, behind a prompt that ends with the control text of its label.
+    case conditioned
+    /// Each completion as an example of its own, with its score; a row without scores is a fault.
+    case scored
     /// Everything.
     case all
   }
@@ -52,6 +58,8 @@ package struct EncodingOptions: Sendable, Equatable {
   package var onError: ErrorHandling = .fail
   /// Which completions are wanted.
   package var selection: Selection = .pairs
+  /// What the prompts of good and bad completions end with where these are conditioned.
+  package var controls = ControlTexts()
 
   /// The defaults for a model and its tokenizer.
   package init(contextLength: Int, endOfSequence: Int32) {
@@ -80,11 +88,24 @@ package struct EncodingOptions: Sendable, Equatable {
     """
     max=\(maxLength ?? -1) context=\(contextLength) prompt=\(maxPromptLength ?? -1) \
     keep=\(keep.rawValue) boundary=\(boundary.rawValue) eos=\(endOfSequence) error=\(onError.rawValue) \
-    selection=\(selection.rawValue)
+    selection=\(selection.rawValue) controls=\(selection == .conditioned ? controls.canonicalText : "")
     """
   }
 
   private func require(_ condition: Bool, _ what: String) throws {
     if !condition { throw Fault(.configuration, what, hint: "correct the data section of the recipe") }
   }
+}
+
+/// Texts that tell a model which kind of completion is wanted.
+package struct ControlTexts: Sendable, Equatable {
+  package var desirable: String
+  package var undesirable: String
+
+  package init(desirable: String = "<|good|>", undesirable: String = "<|bad|>") {
+    self.desirable = desirable
+    self.undesirable = undesirable
+  }
+
+  fileprivate var canonicalText: String { "\(desirable.utf8.count):\(desirable):\(undesirable)" }
 }

@@ -16,6 +16,8 @@ package struct EncodedExample: Sendable {
   package var prompt: [Int32]
   /// The selected completions.
   package var completions: [Completion]
+  /// By how much the first completion is better; of a completion on its own, the score it was given.
+  package var margin: Double
   /// Whether the prompt lost tokens.
   package var promptIsCut = false
   /// How many completions lost tokens.
@@ -41,19 +43,42 @@ package struct ExampleEncoder<Encoder: TextEncoder> {
     beginOfSequence = try encoder.encode([], addSpecialTokens: true).first
   }
 
-  /// Encodes the completions that the options select; nil if none is left.
-  package func encode(_ row: PreferenceRow, at location: String) throws -> EncodedExample? {
+  /// Encodes the completions that the options select: as one example, or each as one of its own.
+  package func encode(_ row: PreferenceRow, at location: String) throws -> [EncodedExample] {
     let selected = try select(row, location)
-    if selected.isEmpty { return nil }
-    let prompt = try encoder.encode(row.prompt, addSpecialTokens: true)
+    switch options.selection {
+    case .pairs, .preferred, .all:
+      return selected.isEmpty ? [] : [try encode(row.prompt, selected, margin: row.margin, location)]
+    case .labelled: return try selected.map { try encode(row.prompt, [$0], margin: row.margin, location) }
+    case .conditioned:
+      return try selected.map { completion in
+        let control = completion.role.isDesirable ? options.controls.desirable : options.controls.undesirable
+        return try encode(row.prompt + Array(control.utf8), [completion], margin: row.margin, location)
+      }
+    case .scored:
+      return try selected.map { try encode(row.prompt, [$0], margin: score(of: $0, location), location) }
+    }
+  }
+
+  private func score(of completion: PreferenceRow.Completion, _ location: String) throws -> Double {
+    if let score = completion.score { return score }
+    throw Fault(
+      .data, "the objective learns scores, and the row has none", at: location,
+      hint: "give 'score' beside 'completion', or 'chosen_score' and 'rejected_score' beside a pair")
+  }
+
+  private func encode(
+    _ text: [UInt8], _ selected: [PreferenceRow.Completion], margin: Double, _ location: String
+  ) throws -> EncodedExample {
+    let prompt = try encoder.encode(text, addSpecialTokens: true)
     guard !prompt.isEmpty else {
       throw Fault(
         .data, "the prompt has no tokens, and one is needed to predict the completion from", at: location,
         hint: "the tokenizer adds no BOS; give every row a prompt that is not empty")
     }
-    var example = EncodedExample(prompt: prompt, completions: [])
+    var example = EncodedExample(prompt: prompt, completions: [], margin: margin)
     for completion in selected {
-      let (tokens, isFallback) = try ids(of: completion.text, after: row.prompt, prompt)
+      let (tokens, isFallback) = try ids(of: completion.text, after: text, prompt)
       example.completions.append(.init(tokens: tokens, role: completion.role, sourceLogp: completion.sourceLogp))
       example.fallbacks += isFallback ? 1 : 0
     }
@@ -63,8 +88,8 @@ package struct ExampleEncoder<Encoder: TextEncoder> {
 
   private func select(_ row: PreferenceRow, _ location: String) throws -> [PreferenceRow.Completion] {
     switch options.selection {
-    case .all: return row.completions
-    case .preferred: return row.completions.filter { $0.role == .chosen || $0.role == .desirable }
+    case .all, .labelled, .conditioned, .scored: return row.completions
+    case .preferred: return row.completions.filter(\.role.isDesirable)
     case .pairs:
       guard row.completions.count == 2 else {
         throw Fault(

@@ -35,6 +35,8 @@ extension PreferenceRow {
     }
     completions[0].sourceLogp = try fields.sourceLogp("chosen")
     completions[1].sourceLogp = try fields.sourceLogp("rejected")
+    completions[0].score = try fields.score(["chosen_score", "score_chosen"])
+    completions[1].score = try fields.score(["rejected_score", "score_rejected"])
   }
 
   private init(prompt: [UInt8], chosen: [UInt8], rejected: [UInt8]) {
@@ -49,6 +51,7 @@ extension PreferenceRow {
     }
     var completion = Completion(text: try fields.text("completion"), role: try fields.role())
     completion.sourceLogp = try fields.logp("source_logp")
+    completion.score = try fields.score(["score", "reward"])
     self.init(prompt: try fields.text("prompt", mayBeEmpty: true), completions: [completion])
   }
 
@@ -101,6 +104,14 @@ private struct RowFields {
       throw mismatch(key, expectation, value)
     }
     return number
+  }
+
+  /// The first of several spellings that the row has.
+  func score(_ keys: [ByteString]) throws -> Double? {
+    for key in keys {
+      if let score = try number(key, "a finite number", { _ in true }) { return score }
+    }
+    return nil
   }
 
   func logp(_ key: ByteString) throws -> Double? {

@@ -9,6 +9,9 @@ package enum CompletionRole: UInt8, Sendable, CaseIterable {
   /// A completion on its own that is bad.
   case undesirable = 3
 
+  /// Whether it is a completion to be preferred.
+  package var isDesirable: Bool { self == .chosen || self == .desirable }
+
   /// The name used in files.
   package var name: String {
     switch self {
@@ -30,6 +33,8 @@ package struct PreferenceRow: Sendable, Equatable {
     package var role: CompletionRole
     /// Its log-probability under the policy that generated the data, in nats, where the row gives it.
     package var sourceLogp: Double?
+    /// The score that it was given, where the row has one.
+    package var score: Double?
 
     /// A completion and what is known of it.
     package init(text: [UInt8], role: CompletionRole, sourceLogp: Double? = nil) {

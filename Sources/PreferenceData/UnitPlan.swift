@@ -18,7 +18,7 @@ package struct WorkCost: Sendable, Equatable {
 /// The units depend on the examples, the token budget and the cost alone, never on the number of ranks. Batches are packed
 /// into units of nearly equal cost whose number divides well among ranks.
 package struct UnitPlan: Sendable {
-  /// Dataset index of the example in each slot of the list.
+  /// Number of the group in each slot of the list.
   package let examples: [Int]
   /// The slots of each unit, ascending.
   package let units: [[Int]]
@@ -28,9 +28,9 @@ package struct UnitPlan: Sendable {
   /// Packs a batch: longest first into the cheapest unit that has room (Graham 1969, "Bounds on multiprocessing timing
   /// anomalies", §5).
   package static func balanced(
-    _ examples: [Int], of dataset: TokenizedDataset, tokens budget: Int, cost: WorkCost
+    _ examples: [Int], of groups: some PromptGroups, tokens budget: Int, cost: WorkCost
   ) -> UnitPlan {
-    let sizes = examples.map { GroupSize(dataset, $0, cost) }
+    let sizes = examples.map { PackedSize(groups.size(ofGroup: $0), cost) }
     let total = sizes.reduce(0) { $0 + $1.tokens }
     var bins = Array(repeating: Bin(), count: min(examples.count, unitCount(for: total, budget: budget)))
     for slot in sizes.indices.sorted(by: { (sizes[$0].cost, $1) > (sizes[$1].cost, $0) }) {
@@ -44,11 +44,11 @@ package struct UnitPlan: Sendable {
 
   /// Packs a list in its own order, each unit as full as the budget allows: for passes over a whole dataset.
   package static func sequential(
-    _ examples: [Int], of dataset: TokenizedDataset, tokens budget: Int, cost: WorkCost
+    _ examples: [Int], of groups: some PromptGroups, tokens budget: Int, cost: WorkCost
   ) -> UnitPlan {
     var bins: [Bin] = []
     for (slot, example) in examples.enumerated() {
-      let size = GroupSize(dataset, example, cost)
+      let size = PackedSize(groups.size(ofGroup: example), cost)
       if bins.isEmpty || bins[bins.count - 1].tokens + size.tokens > budget { bins.append(Bin()) }
       bins[bins.count - 1].add(slot, size)
     }
@@ -81,28 +81,20 @@ package struct UnitPlan: Sendable {
   }
 
   /// Fills a work unit with the groups of one of the plan's units.
-  package func fill(_ workUnit: inout WorkUnit, with unit: Int, from dataset: TokenizedDataset) {
+  package func fill(_ workUnit: inout WorkUnit, with unit: Int, from groups: some PromptGroups) {
     workUnit.removeAll()
-    for slot in units[unit] {
-      let record = dataset.example(examples[slot])
-      workUnit.beginGroup(example: examples[slot], slot: slot, prompt: dataset.promptTokens(of: record))
-      for index in 0..<record.completionCount {
-        workUnit.addCompletion(dataset.tokens(dataset.completion(index, of: record).tokenRange))
-      }
-    }
+    for slot in units[unit] { groups.add(examples[slot], slot: slot, to: &workUnit) }
   }
 }
 
 /// Tokens and cost of one prompt group.
-private struct GroupSize {
+private struct PackedSize {
   let tokens: Int
   let cost: Double
 
-  init(_ dataset: TokenizedDataset, _ example: Int, _ cost: WorkCost) {
-    let record = dataset.example(example)
-    tokens = record.tokenCount - record.completionCount
-    let predictions = record.tokenCount - record.promptLength
-    self.cost = Double(tokens) * cost.perToken + Double(predictions) * cost.perPrediction
+  init(_ size: GroupSize, _ cost: WorkCost) {
+    tokens = size.tokens
+    self.cost = Double(size.tokens) * cost.perToken + Double(size.predictions) * cost.perPrediction
   }
 }
 
@@ -111,7 +103,7 @@ private struct Bin {
   var tokens = 0
   var cost = 0.0
 
-  mutating func add(_ slot: Int, _ size: GroupSize) {
+  mutating func add(_ slot: Int, _ size: PackedSize) {
     slots.append(slot)
     tokens += size.tokens
     cost += size.cost

@@ -67,6 +67,15 @@ package final class Tokenizer {
   /// The id of a token as the file writes it.
   package func id(of token: ByteString) -> Int32? { added.ids[token.bytes] ?? model.id(of: token.bytes) }
 
+  /// A token as the file writes it.
+  package func token(of id: Int32) -> String? { text(of: id).map { String(decoding: $0, as: UTF8.self) } }
+
+  /// The special tokens, by id.
+  package var specialTokens: [(id: Int32, text: String)] {
+    added.tokens.values.filter(\.isSpecial).map { ($0.id, String(decoding: $0.content, as: UTF8.self)) }
+      .sorted { $0.id < $1.id }
+  }
+
   /// The text of a token before decoding.
   private func text(of id: Int32) -> [UInt8]? {
     if let text = added.text(of: id) { return text }

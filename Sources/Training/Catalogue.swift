@@ -1,3 +1,4 @@
+import AlignmentCore
 import Collectives
 import Objectives
 import Optimization
@@ -12,12 +13,16 @@ package enum Catalogue {
       ("reductions", GradientReduction.Mode.allCases.map(\.rawValue)),
       ("model types", ModelConfiguration.supportedTypes),
     ]
-    return "objectives\n" + objectives + choices.map { "\($0)\n  \($1.joined(separator: ", "))\n" }.joined()
+    let modifiers = PreferenceLoss.modifiers.map { describe($0, in: "objective") }.joined()
+    return "objectives\n" + objectives + "modifiers of objectives\n" + modifiers
+      + choices.map { "\($0)\n  \($1.joined(separator: ", "))\n" }.joined()
   }
 
   private static func describe(_ type: any Objective.Type) -> String {
-    let reference = type.needsReference ? ", needs a reference" : ""
-    let head = "  \(type.name)  \(type.summary) [\(type.groupKind.rawValue)\(reference)]\n"
-    return head + type.options.map { "    objective.\($0.name)=\($0.defaultText)  \($0.meaning)\n" }.joined()
+    "  \(type.name)  \(type.summary)\n" + type.options.map { describe($0, in: "objective") }.joined()
+  }
+
+  private static func describe(_ option: OptionDescription, in section: String) -> String {
+    "    \(section).\(option.name)=\(option.defaultText)  \(option.meaning)\n"
   }
 }

@@ -34,7 +34,7 @@ package struct HeldOutEvaluation {
     let dataset = try PreparedData.open(
       [data], source: source, options: options, cache: CacheDirectory.byDefault, over: communicator)
     let pass = try ScoringPass(source, dataset: dataset, unitTokens: Self.unitTokens, over: communicator)
-    let sums = try pass.completionSums()
+    let sums = try pass.completionOutputs()
     let prompts = try prompts()
     let responses = try Continuations(source: source, over: communicator).draw(
       prompts, parameters: pass.parameters.view, temperature: temperature, maxNewTokens: Self.maxNewTokens, seed: seed)

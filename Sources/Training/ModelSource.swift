@@ -19,6 +19,8 @@ package final class ModelSource {
   package let digest: String
   /// The id that ends a training completion.
   package let endOfSequence: Int32
+  /// The head that the weights come with: that of a language model, or the score of a reward model.
+  package let head: ModelHead
   /// Files that belong to the model beside its weights, as (name, bytes), `config.json` first.
   let companions: [(name: String, bytes: [UInt8])]
   private let weights: Weights
@@ -60,6 +62,7 @@ package final class ModelSource {
     let tokenizerBytes = companions.first { $0.name == "tokenizer.json" }?.bytes ?? []
     tokenizer = try Tokenizer(json: tokenizerBytes, path: "\(place)/tokenizer.json")
     tokenizerDigest = SHA256.digest(of: tokenizerBytes).hex
+    head = try Self.head(Self.parse(companions[0].bytes, place), "\(place)/config.json")
     endOfSequence = try Self.endOfSequence(configuration, companions, tokenizer, place)
     try checkVocabulary(place)
   }
@@ -67,18 +70,25 @@ package final class ModelSource {
   /// Reads the weights into an arena, or draws them.
   ///
   /// - Throws: ``Fault`` that names the tensors that are missing, unexpected or of the wrong shape.
+  ///
+  /// A head that the weights lack begins anew: a score head with small random weights, a value head with zeros.
   package func loadParameters(_ layout: ParameterLayout, into parameters: FloatView) throws {
     switch weights {
     case .files(let files):
-      try WeightReader(files: files, layout: layout, configuration: configuration).read(into: parameters)
-    case .random(let seed): initialize(layout, parameters, seed)
+      let reader = WeightReader(files: files, layout: layout, configuration: configuration, head: head)
+      try reader.read(into: parameters)
+      initialize(layout, parameters, 0) { reader.isNew($0) }
+    case .random(let seed): initialize(layout, parameters, seed) { _ in true }
     }
   }
 
   /// Normal weights of standard deviation 0.02, smaller by √(2L) where a layer writes to the residual stream (Radford
-  /// et al. 2019, "Language models are unsupervised multitask learners", §2.3); norm weights are 1, biases 0.
-  private func initialize(_ layout: ParameterLayout, _ parameters: FloatView, _ seed: UInt64) {
-    for (index, tensor) in layout.tensors.enumerated() {
+  /// et al. 2019, "Language models are unsupervised multitask learners", §2.3); norm weights are 1, biases and value heads 0.
+  private func initialize(
+    _ layout: ParameterLayout, _ parameters: FloatView, _ seed: UInt64, where isNew: (TensorSpecification) -> Bool
+  ) {
+    for (index, tensor) in layout.tensors.enumerated() where isNew(tensor) {
+      guard !tensor.name.hasPrefix(ParameterLayout.valueHead) else { continue }
       let stream = RandomStream(seed: seed, purpose: .initialization, index)
       let target = parameters[tensor.range]
       let residual = tensor.name.hasSuffix("o_proj.weight") || tensor.name.hasSuffix("down_proj.weight")
@@ -130,6 +140,19 @@ extension ModelSource {
     return try (required + present).map { ($0, try FileSystem.readWhole("\(directory)/\($0)")) }
   }
 
+  /// A sequence classifier with a single label is a reward model.
+  private static func head(_ json: JSONValue, _ path: String) throws -> ModelHead {
+    let names = json["architectures"]?.arrayValue?.compactMap(\.stringValue) ?? []
+    guard let name = names.first(where: { $0.hasSuffix("ForSequenceClassification") }) else { return .languageModel }
+    let labels = json["id2label"]?.objectValue?.members.count ?? json["num_labels"]?.intValue.map { Int($0) } ?? 2
+    guard labels == 1 else {
+      throw Fault(
+        .data, "\(name) has \(labels) labels; a reward model has one", at: path,
+        hint: "train it with num_labels=1, or use another model")
+    }
+    return .score
+  }
+
   static func parse(_ bytes: [UInt8], _ path: String) throws -> JSONValue {
     do {
       return try JSONValue.parse(bytes)
@@ -163,6 +186,19 @@ private struct WeightReader {
   let files: ModelFiles
   let layout: ParameterLayout
   let configuration: ModelConfiguration
+  /// The head that the files have.
+  let head: ModelHead
+
+  /// Whether a tensor belongs to a head that the files do not have.
+  func isNew(_ tensor: TensorSpecification) -> Bool {
+    (tensor.name == ParameterLayout.scoreHead || tensor.name.hasPrefix(ParameterLayout.valueHead))
+      && files[tensor.name] == nil
+  }
+
+  /// Whether a tensor of the files belongs to a head that the layout does not have.
+  private func isLeftOut(_ name: String) -> Bool {
+    name == "lm_head.weight" && layout.isScoring && head == .languageModel
+  }
 
   func read(into parameters: FloatView) throws {
     try checkNames()
@@ -182,14 +218,14 @@ private struct WeightReader {
   private func checkNames() throws {
     let expected = Set(layout.tensors.map(\.name))
     let present = Set(files.names)
-    let missing = expected.subtracting(present).sorted()
+    let missing = layout.tensors.filter { !present.contains($0.name) && !isNew($0) }.map(\.name).sorted()
     guard missing.isEmpty else {
       throw Fault(
         .data, "tensors are missing: \(Self.some(missing))", at: files.directory,
         hint: "is config.json that of these weights?")
     }
-    let unexpected = present.subtracting(expected).filter { !$0.hasSuffix("rotary_emb.inv_freq") && $0 != tiedHead }
-      .sorted()
+    let unexpected = present.subtracting(expected)
+      .filter { !$0.hasSuffix("rotary_emb.inv_freq") && $0 != tiedHead && !isLeftOut($0) }.sorted()
     guard unexpected.isEmpty else {
       throw Fault(
         .data, "tensors do not belong to a \(configuration.modelType) language model: \(Self.some(unexpected))",
@@ -201,7 +237,7 @@ private struct WeightReader {
 
   /// A head that is stored although it is tied must equal the embedding.
   private func checkTiedHead(_ parameters: FloatView) throws {
-    guard let tiedHead, let (file, record) = files[tiedHead] else { return }
+    guard let tiedHead, !layout.isScoring, let (file, record) = files[tiedHead] else { return }
     let embedding = parameters[layout.tensors[0].range]
     let copy = try FloatBuffer(count: record.elementCount, purpose: "tied head")
     try file.copyFloats(of: record, into: UnsafeMutableBufferPointer(start: copy.view.base, count: copy.count))

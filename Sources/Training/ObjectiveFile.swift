@@ -5,12 +5,13 @@ import PreferenceData
 
 /// The work of `adalign objective evaluate`: rows of log-probabilities become losses and derivatives, without a model.
 package struct ObjectiveFile {
-  private let objective: any Objective
+  private var loss: PreferenceLoss
   private let normalization: RunConfiguration.Normalization
   private let input: String
 
   /// - Parameters:
-  ///   - settings: `key=value` options of the objective, and `normalization`.
+  ///   - name: an objective, or several with commas between.
+  ///   - settings: `key=value` options and modifiers of the objective, `weights`, and `normalization`.
   package init(name: String, settings: [String], input: String) throws {
     var values: [String: String] = [:]
     for setting in settings {
@@ -25,74 +26,194 @@ package struct ObjectiveFile {
       throw Fault(.usage, "normalization must be count or weight, not \"\(choice)\"")
     }
     self.normalization = normalization
-    objective = try ObjectiveRegistry.make(name, settings: values)
+    let weights = try (values.removeValue(forKey: "weights") ?? "").split(separator: ",").map { text in
+      guard let weight = Double(text) else { throw Fault(.usage, "weight \"\(text)\" is no number") }
+      return weight
+    }
+    loss = try PreferenceLoss(name.split(separator: ",").map(String.init), weights: weights, settings: values)
     self.input = input
   }
 
   /// Calls `emit` with one line for each row, then with one for the batch.
+  ///
+  /// A token mean of a row is over that row's tokens, that of the batch over all.
   package func evaluate(_ emit: (JSONValue) -> Void) throws {
-    let reader = try RowReader(path: input)
-    var (total, normalizer, rows) = (0.0, 0.0, 0)
-    while let line = try reader.next() {
-      let place = "\(input):\(line.line)"
-      let row = ObjectiveRow(json: try ModelSource.parse(line.bytes.get(), place), place: place)
-      let weight = try row.number(["weight"], default: 1, in: 0...Double.greatestFiniteMagnitude)
-      let group = try row.group(for: objective)
-      var derivatives = Array(repeating: 0.0, count: group.completions.count)
-      let loss = objective.evaluate(group, derivatives: &derivatives)
-      guard loss.isFinite else { throw Fault(.nonFinite, "the loss of the row is \(loss)", at: place) }
-      let gradients = zip(ObjectiveRow.completionNames, derivatives).map { ($0, JSONValue.double($1 * weight)) }
-      emit(
-        .object(JSONObject([("loss", .double(loss * weight)), ("gradients", .object(JSONObject(Array(gradients))))])))
-      let amount = type(of: objective).normalizationUnit == .examples ? 1 : Double(group.completions[0].tokens)
-      total += loss * weight
-      normalizer += normalization == .weight ? amount * weight : amount
-      rows += 1
+    let rows = try read()
+    var loss = loss
+    switch loss.objective.traits.survey {
+    case .none: break
+    case .own: loss.objective.prepare(for: rows.map(\.group))
+    case .mismatched: loss.objective.prepare(for: try rows.map { try $0.mismatched() })
     }
-    guard rows > 0, normalizer > 0 else { throw Fault(.data, "no rows with positive weight", at: input) }
+    let amount = { (group: ObjectiveGroup) in normalization == .weight ? group.weight : 1 }
+    let normalizer = rows.reduce(0) { $0 + amount($1.group) }
+    let tokens = rows.reduce(0) { $0 + amount($1.group) * Double($1.group.completions[0].tokens) }
+    guard normalizer > 0 else { throw Fault(.data, "no rows with positive weight", at: input) }
+    var total = 0.0
+    for row in rows {
+      emit(try row.result(loss))
+      var group = row.group
+      group.examplesPerToken = normalizer / tokens
+      total += group.weight * loss.objective.loss(of: group).value
+    }
     emit(
       .object(
-        JSONObject([("loss", .double(total / normalizer)), ("batch", .bool(true)), ("rows", .integer(Int64(rows)))])))
+        JSONObject([
+          ("loss", .double(total / normalizer)), ("batch", .bool(true)), ("rows", .integer(Int64(rows.count))),
+        ])))
+  }
+
+  private func read() throws -> [ObjectiveRow] {
+    let reader = try RowReader(path: input)
+    var rows: [ObjectiveRow] = []
+    while let line = try reader.next() {
+      let place = "\(input):\(line.line)"
+      let json = try ModelSource.parse(line.bytes.get(), place)
+      rows.append(try ObjectiveRow(json, at: place, slot: rows.count, loss))
+    }
+    guard !rows.isEmpty else { throw Fault(.data, "no rows", at: input) }
+    return rows
   }
 }
 
 /// One row of log-probabilities; TRL's `…_logps` spelling is understood too.
 private struct ObjectiveRow {
-  static let completionNames: [ByteString] = ["policy_chosen", "policy_rejected"]
+  private(set) var group = ObjectiveGroup()
+  private let fields: RowNumbers
+  /// Names of the policy's fields, and their tokens where the row lists them.
+  private var names: [String] = []
+  private var tokens: [(policy: [Double], reference: [Double])] = []
 
+  init(_ json: JSONValue, at place: String, slot: Int, _ loss: PreferenceLoss) throws {
+    fields = RowNumbers(json: json, place: place)
+    let traits = loss.objective.traits
+    let isSingle = fields.has("policy") && traits.groupKind != .pair
+    let sides = traits.groupKind == .pair ? ["_chosen", "_rejected"] : [isSingle ? "" : "_chosen"]
+    for side in sides { try add(side, traits) }
+    group.softLabel = try fields.number(["q"], default: 1, in: 0...1)
+    group.margin = try fields.number(["margin", "score"], default: 0)
+    group.weight = try fields.number(["weight"], default: 1, in: 0...Double.greatestFiniteMagnitude)
+    group.isDesirable = try fields.flag("label", default: true)
+    group.slot = slot
+    try reduce(loss.reduction)
+    group.examplesPerToken = 1 / Double(group.completions[0].tokens)
+  }
+
+  private mutating func add(_ side: String, _ traits: ObjectiveTraits) throws {
+    let policy = try fields.numbers(["policy\(side)", "policy\(side)_logps"])
+    let reference = try fields.numbers(
+      ["reference\(side)", "reference\(side)_logps"],
+      default: traits.needsReference ? nil : Array(repeating: 0, count: policy.count))
+    guard policy.count == reference.count else {
+      throw Fault(.data, "policy\(side) and reference\(side) differ in length", at: fields.place)
+    }
+    let prefix = side.isEmpty ? "" : "\(side.dropFirst())_"
+    let count = try fields.number(["\(prefix)tokens"], default: Double(policy.count), in: 1...1e9)
+    names.append("policy\(side)")
+    tokens.append((policy, reference))
+    group.completions.append(ScoredCompletion(policy: 0, tokens: Int(count)))
+  }
+
+  private mutating func reduce(_ reduction: TokenReduction) throws {
+    let shorter = tokens.reduce(.max) { min($0, $1.policy.count) }
+    for (index, side) in tokens.enumerated() {
+      guard reduction.isPlain || fields.isList(names[index]) else {
+        throw Fault(
+          .data, "\(names[index]) must list the log-probability of each token", at: fields.place,
+          hint: "ld_alpha and humanline act on tokens")
+      }
+      side.policy.withUnsafeBufferPointer { policy in
+        side.reference.withUnsafeBufferPointer { reference in
+          let sums = reduction.reduce(policy: policy, reference: reference, shorter: shorter)
+          (group.completions[index].policy, group.completions[index].reference) = (sums.policy, sums.reference)
+        }
+      }
+    }
+  }
+
+  /// The completion of another prompt behind this one.
+  func mismatched() throws -> ObjectiveGroup {
+    var other = group
+    other.completions = [
+      ScoredCompletion(
+        policy: try fields.number(["policy_mismatched"]), reference: try fields.number(["reference_mismatched"]),
+        tokens: 1)
+    ]
+    return other
+  }
+
+  /// Loss and derivatives, weight included.
+  func result(_ loss: PreferenceLoss) throws -> JSONValue {
+    let value = loss.objective.loss(of: group)
+    guard value.value.isFinite else {
+      throw Fault(.nonFinite, "the loss of the row is \(value.value)", at: fields.place)
+    }
+    let gradients = names.indices.map { index in
+      (ByteString(names[index]), gradient(group.weight * value.derivatives[index], index, loss.reduction))
+    }
+    return .object(
+      JSONObject([
+        ("loss", .double(group.weight * value.value)), ("gradients", .object(JSONObject(gradients))),
+      ]))
+  }
+
+  private func gradient(_ derivative: Double, _ index: Int, _ reduction: TokenReduction) -> JSONValue {
+    guard fields.isList(names[index]) else { return .double(derivative) }
+    let shorter = tokens.reduce(.max) { min($0, $1.policy.count) }
+    let side = tokens[index]
+    return .array(
+      side.policy.indices.map { token in
+        let slope = reduction.slope(
+          policy: side.policy[token], reference: side.reference[token], token: token, shorter: shorter)
+        return .double(derivative * slope)
+      })
+  }
+}
+
+/// The numbers of a row, under one of several spellings.
+private struct RowNumbers {
   let json: JSONValue
   let place: String
 
-  func group(for objective: any Objective) throws -> ObjectiveGroup {
-    let sides = type(of: objective).groupKind == .pair ? ["chosen", "rejected"] : ["chosen"]
-    let completions = try sides.map { side in
-      let needsReference = type(of: objective).needsReference
-      return CompletionLogProbability(
-        policy: try number(["policy_\(side)", "policy_\(side)_logps"]),
-        reference: try number(["reference_\(side)", "reference_\(side)_logps"], default: needsReference ? nil : 0),
-        tokens: Int(try number(["\(side)_tokens"], default: 1, in: 1...1e9)))
-    }
-    return ObjectiveGroup(
-      completions: completions, softLabel: try number(["q"], default: 1, in: 0...1),
-      margin: try number(["margin"], default: 0))
+  func has(_ name: String) -> Bool { json[ByteString(name)] != nil }
+
+  func isList(_ name: String) -> Bool {
+    (json[ByteString(name)] ?? json[ByteString("\(name)_logps")])?.arrayValue != nil
   }
 
-  /// The first of several spellings that the row has.
-  func number(
-    _ names: [String], default fallback: Double? = nil,
-    in range: ClosedRange<Double> = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
-  ) throws -> Double {
+  /// A number, or a list of numbers.
+  func numbers(_ names: [String], default fallback: [Double]? = nil) throws -> [Double] {
     for name in names {
       guard let value = json[ByteString(name)] else { continue }
-      guard let number = value.doubleValue else { throw Fault(.data, "\(name) must be a number", at: place) }
-      guard range.contains(number) else {
-        throw Fault(.data, "\(name) must be from \(range.lowerBound) to \(range.upperBound), not \(number)", at: place)
+      let values = (value.arrayValue ?? [value]).map(\.doubleValue)
+      guard !values.isEmpty, values.allSatisfy({ $0?.isFinite ?? false }) else {
+        throw Fault(.data, "\(name) must be a number or a list of numbers", at: place)
       }
-      return number
+      return values.compactMap { $0 }
     }
     guard let fallback else {
       throw Fault(.data, "the row has no \(names[0])", at: place, hint: "rows look like {\"policy_chosen\": -10, …}")
     }
     return fallback
+  }
+
+  func number(
+    _ names: [String], default fallback: Double? = nil,
+    in range: ClosedRange<Double> = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
+  ) throws -> Double {
+    let values = try numbers(names, default: fallback.map { [$0] })
+    guard values.count == 1 else { throw Fault(.data, "\(names[0]) must be a number", at: place) }
+    guard range.contains(values[0]) else {
+      throw Fault(
+        .data, "\(names[0]) must be from \(range.lowerBound) to \(range.upperBound), not \(values[0])", at: place)
+    }
+    return values[0]
+  }
+
+  func flag(_ name: String, default fallback: Bool) throws -> Bool {
+    guard let value = json[ByteString(name)] else { return fallback }
+    if let flag = value.boolValue { return flag }
+    if let number = value.doubleValue, number == 0 || number == 1 { return number == 1 }
+    throw Fault(.data, "\(name) must be true or false", at: place)
   }
 }

@@ -52,33 +52,56 @@ extension EncodingOptions {
     keep = data.keep
     boundary = data.boundary
     onError = data.onError
+    controls = data.controls
     switch groupKind {
     case .pair: selection = .pairs
     case .preferred: selection = .preferred
+    case .labelled: selection = .labelled
+    case .conditioned: selection = .conditioned
+    case .scored: selection = .scored
     }
   }
 }
 
 extension WorkCost {
   /// Floating-point operations of a forward pass through a model, attention scores left out.
-  package init(_ c: ModelConfiguration) {
+  package init(_ c: ModelConfiguration, head: ModelHead = .languageModel) {
     let attention = c.hiddenSize * (c.projectionWidth + c.queryWidth)
     let feedForward = 3 * c.hiddenSize * c.intermediateSize
     self.init(
       perToken: 2 * Double(c.layerCount * (attention + feedForward)),
-      perPrediction: 2 * Double(c.vocabularySize * c.hiddenSize))
+      perPrediction: 2 * Double((head == .score ? 1 : c.vocabularySize) * c.hiddenSize))
   }
 }
 
 extension UnitCapacity {
   /// Room for any unit that is packed from these datasets.
-  package init(unitTokens: Int, datasets: [TokenizedDataset]) {
-    let longestGroup = datasets.map(\.maximumGroupTokens).max() ?? 0
-    let longestSequence = datasets.map(\.maximumSequenceTokens).max() ?? 0
+  ///
+  /// - Parameters:
+  ///   - mixesPrompts: whether completions are also put behind the prompts of other examples, within the context.
+  package init(
+    unitTokens: Int, datasets: [TokenizedDataset], mixesPrompts: Bool = false, contextLength: Int = .max
+  ) {
+    let mixed = mixesPrompts ? datasets.map { min(contextLength, $0.longestMixedSequence) }.max() ?? 0 : 0
+    let longestGroup = max(mixed, datasets.map(\.maximumGroupTokens).max() ?? 0)
+    let longestSequence = max(mixed, datasets.map(\.maximumSequenceTokens).max() ?? 0)
     let tokens = max(unitTokens, longestGroup)
     // A group with a prompt of one token and n completions of one token has n predictions but a single input.
     let mostCompletions =
       datasets.flatMap { data in (0..<data.count).map { data.example($0).completionCount } }.max() ?? 1
     self.init(tokens: tokens, predictions: tokens * mostCompletions, sequence: longestSequence)
+  }
+}
+
+extension TokenizedDataset {
+  /// Tokens of the longest prompt and the longest completion together.
+  fileprivate var longestMixedSequence: Int {
+    var (prompt, completion) = (0, 0)
+    for index in 0..<count {
+      let record = example(index)
+      prompt = max(prompt, record.promptLength)
+      for offset in 0..<record.completionCount { completion = max(completion, completionLength(index, offset)) }
+    }
+    return prompt + completion
   }
 }

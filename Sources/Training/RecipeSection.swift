@@ -46,14 +46,24 @@ final class RecipeSection {
   }
 
   /// One string or a list of them.
-  func strings(_ name: String) throws -> [String] {
-    guard let node = take(name), node != .null else { return [] }
+  func strings(_ name: String, default fallback: String? = nil) throws -> [String] {
+    guard let node = take(name), node != .null else { return fallback.map { [record(name, $0)] } ?? [] }
     let items: [RecipeNode]
     if case .list(let list) = node { items = list } else { items = [node] }
     return try items.enumerated().map { index, item in
-      guard case .scalar(let text) = item else { throw wrong(name, "a path or a list of paths") }
+      guard case .scalar(let text) = item else { throw wrong(name, "a single value or a list of them") }
       settings.add(items.count == 1 ? full(name) : "\(full(name)).\(index)", text)
       return text
+    }
+  }
+
+  /// One number or a list of them.
+  func numbers(_ name: String, in range: ClosedRange<Double>) throws -> [Double] {
+    try strings(name).map { text in
+      guard let value = Double(text), range.contains(value) else {
+        throw wrong(name, "numbers from \(range.lowerBound) to \(range.upperBound)")
+      }
+      return value
     }
   }
 
@@ -104,15 +114,19 @@ final class RecipeSection {
     return value
   }
 
-  /// All keys that nobody has read, as single values.
+  /// All keys that nobody has read, as single values; ``note`` the ones that count.
   func remaining() throws -> [String: String] {
     var values: [String: String] = [:]
-    for name in entries.keys.sorted() { values[name] = try optionalString(name) }
+    for name in entries.keys.sorted() {
+      guard let node = take(name), node != .null else { continue }
+      guard case .scalar(let text) = node else { throw wrong(name, "a single value") }
+      values[name] = text
+    }
     return values
   }
 
-  /// Notes the value that a key has because nobody gave another.
-  func recordDefault(_ name: String, _ text: String) { settings.add(full(name), text) }
+  /// Notes the value of a key among the settings.
+  func note(_ name: String, _ text: String) { settings.add(full(name), text) }
 
   /// Refuses keys that nobody has read.
   func finish() throws {

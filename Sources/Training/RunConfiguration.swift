@@ -16,8 +16,9 @@ package struct RunConfiguration {
   package var length: Length
   package var data: DataSettings
   package var batch: BatchSettings
-  package var objective: any Objective
+  package var loss: PreferenceLoss
   package var normalization: Normalization
+  package var referenceSync: ReferenceSync
   package var optimizer: AdamW.Settings
   package var decay: DecayedParameters
   /// Largest global L2 norm of the gradient; 0 is no limit.
@@ -51,6 +52,14 @@ package struct RunConfiguration {
     case weight
   }
 
+  /// How the reference follows the policy.
+  package struct ReferenceSync: Equatable {
+    /// Optimiser steps between two moves; 0 leaves the reference where it is.
+    package var every: Int
+    /// How far it moves, from 0 to 1.
+    package var mixup: Double
+  }
+
   /// Which parameters shrink by weight decay.
   package enum DecayedParameters: String, CaseIterable {
     case matrices
@@ -66,6 +75,7 @@ package struct RunConfiguration {
     package var keep: EncodingOptions.KeptPart
     package var boundary: EncodingOptions.Boundary
     package var onError: EncodingOptions.ErrorHandling
+    package var controls: ControlTexts
   }
 
   package struct BatchSettings {
@@ -106,7 +116,10 @@ extension RunConfiguration {
     length = try Self.length(recipe)
     data = try DataSettings(recipe.section("data"))
     batch = try BatchSettings(recipe.section("batch"))
-    (objective, normalization) = try Self.objective(recipe.section("objective"))
+    let objective = try recipe.section("objective")
+    normalization = try objective.choice("normalization", default: Normalization.count)
+    referenceSync = try ReferenceSync(objective)
+    loss = try PreferenceLoss(objective)
     (optimizer, decay, maxGradientNorm) = try Self.optimizer(recipe.section("optimizer"))
     schedule = try ScheduleSettings(recipe.section("schedule"))
     checkpoint = try CheckpointSettings(recipe.section("checkpoint"))
@@ -128,17 +141,6 @@ extension RunConfiguration {
     return .steps(steps)
   }
 
-  private static func objective(_ section: RecipeSection) throws -> (any Objective, Normalization) {
-    let name = try section.string("name", default: "dpo")
-    let normalization = try section.choice("normalization", default: Normalization.count)
-    let given = try section.remaining()
-    let objective = try ObjectiveRegistry.make(name, settings: given)
-    for option in type(of: objective).options where given[option.name] == nil {
-      section.recordDefault(option.name, option.defaultText)
-    }
-    return (objective, normalization)
-  }
-
   private static func optimizer(_ section: RecipeSection) throws -> (AdamW.Settings, DecayedParameters, Double) {
     let name = try section.string("name", default: "adamw")
     guard name == "adamw" else {
@@ -157,6 +159,24 @@ extension RunConfiguration {
   }
 }
 
+extension RunConfiguration.ReferenceSync {
+  /// `objective.reference_sync` and `objective.reference_mixup`.
+  fileprivate init(_ section: RecipeSection) throws {
+    every = try section.integer("reference_sync", default: 0, in: 0...Int.max)
+    mixup = try section.number("reference_mixup", default: 0.6, in: 0...1)
+  }
+}
+
+extension PreferenceLoss {
+  /// One objective or a list of them, with their options and modifiers.
+  fileprivate init(_ section: RecipeSection) throws {
+    let names = try section.strings("name", default: "dpo")
+    let weights = try section.numbers("weights", in: 0...1e6)
+    try self.init(names, weights: weights, settings: try section.remaining())
+    for setting in settings { section.note(setting.name, setting.value) }
+  }
+}
+
 extension RunConfiguration.DataSettings {
   fileprivate init(_ section: RecipeSection) throws {
     train = try section.strings("train")
@@ -170,6 +190,11 @@ extension RunConfiguration.DataSettings {
     keep = try section.choice("keep_prompt", default: .end)
     boundary = try section.choice("boundary", default: .joined)
     onError = try section.choice("on_error", default: .fail)
+    let control = try section.section("control")
+    controls = ControlTexts(
+      desirable: try control.string("desirable", default: ControlTexts().desirable),
+      undesirable: try control.string("undesirable", default: ControlTexts().undesirable))
+    try control.finish()
     try section.finish()
   }
 }

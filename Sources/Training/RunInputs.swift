@@ -4,11 +4,13 @@ import Objectives
 import PreferenceData
 import Transformer
 
-/// The data of a training run, tokenised, with reference log-probabilities where the objective needs them.
+/// The data of a training run, tokenised, with reference log-probabilities where the objective needs them stored.
 package struct RunInputs {
   package let training: ObjectiveData
   package let evaluation: ObjectiveData?
   package let totalSteps: Int
+  /// The reference that must be in memory because it moves, or because other completions than the data's meet it.
+  let liveReference: ModelSource?
   /// What must be the same when the run is continued.
   let continuationSettings: [(key: String, value: String)]
 
@@ -16,6 +18,7 @@ package struct RunInputs {
     let loader = try DataLoader(configuration, source: source, over: communicator)
     training = try loader.load(configuration.data.train)
     evaluation = configuration.data.evaluation.isEmpty ? nil : try loader.load(configuration.data.evaluation)
+    liveReference = loader.needsLiveReference ? loader.reference : nil
     switch configuration.length {
     case .steps(let steps): totalSteps = steps
     case .epochs(let epochs):
@@ -53,29 +56,52 @@ private struct DataLoader {
   private let configuration: RunConfiguration
   private let source: ModelSource
   private let communicator: any Communicator
+  private let traits: ObjectiveTraits
 
-  package init(_ configuration: RunConfiguration, source: ModelSource, over communicator: any Communicator) throws {
+  init(_ configuration: RunConfiguration, source: ModelSource, over communicator: any Communicator) throws {
     self.configuration = configuration
     self.source = source
     self.communicator = communicator
+    traits = configuration.loss.objective.traits
     reference = try configuration.reference.map { try ModelSource(.directory($0)) } ?? source
+    try checkReference()
+  }
+
+  /// Whether the reference moves, or is asked about completions that are not in the data.
+  var needsLiveReference: Bool {
+    traits.needsReference && (configuration.referenceSync.every > 0 || traits.survey == .mismatched)
+  }
+
+  private func checkReference() throws {
     guard reference.configuration.vocabularySize >= source.tokenizer.vocabularySize else {
       throw Fault(
         .data,
         "the reference has \(reference.configuration.vocabularySize) tokens, the policy's tokenizer \(source.tokenizer.vocabularySize)",
         at: configuration.reference ?? "", hint: "policy and reference must share their vocabulary")
     }
+    guard !needsLiveReference || reference.configuration == source.configuration else {
+      throw Fault(
+        .configuration, "the reference is computed beside the policy and must have its shape",
+        at: configuration.reference ?? "",
+        hint: "use a reference of the same shape, kto with kl=zero, or no reference_sync")
+    }
+    guard configuration.referenceSync.every == 0 || traits.needsReference else {
+      throw Fault(
+        .configuration, "the objective has no reference", at: "objective.reference_sync", hint: "leave it out")
+    }
   }
 
   func load(_ files: [String]) throws -> ObjectiveData {
-    let kind = type(of: configuration.objective)
-    let options = EncodingOptions(configuration.data, for: kind.groupKind, source: source)
+    let options = EncodingOptions(configuration.data, for: traits.groupKind, source: source)
     let dataset = try PreparedData.open(
       files, source: source, options: options, cache: configuration.cache, over: communicator)
-    guard kind.needsReference else { return ObjectiveData(dataset: dataset, reference: []) }
+    guard traits.needsReference, configuration.referenceSync.every == 0 else {
+      return ObjectiveData(dataset: dataset, reference: .none)
+    }
     let pass = ReferenceLogProbabilities(
       source: reference, unitTokens: configuration.batch.unitTokens, cache: configuration.cache,
       communicator: communicator)
-    return ObjectiveData(dataset: dataset, reference: try pass.values(for: dataset))
+    let perToken = !configuration.loss.reduction.isPlain
+    return ObjectiveData(dataset: dataset, reference: try pass.table(for: dataset, perToken: perToken))
   }
 }

@@ -41,30 +41,44 @@ package struct ScoreFile {
     let dataset = try PreparedData.open(
       [data], source: source, options: options, cache: CacheDirectory.byDefault, over: communicator)
     let pass = try ScoringPass(source, dataset: dataset, unitTokens: unitTokens, over: communicator)
-    let tokens = try pass.tokenLogProbabilities()
-    if communicator.rank == 0 { try write(tokens, of: dataset) }
+    let findings = try source.head == .score ? scores(pass) : logProbabilities(pass)
+    if communicator.rank == 0 { try write(findings, of: dataset) }
     try communicator.barrier()
   }
 
-  private func write(_ tokens: [[Double]], of dataset: TokenizedDataset) throws {
+  /// What is written about each completion.
+  private typealias Findings = [[(ByteString, JSONValue)]]
+
+  private func scores(_ pass: ScoringPass) throws -> Findings {
+    guard !perToken else {
+      throw Fault(.usage, "a reward model has one score for a completion", hint: "leave --per-token out")
+    }
+    return try pass.completionOutputs().map { [("score", .double($0))] }
+  }
+
+  private func logProbabilities(_ pass: ScoringPass) throws -> Findings {
+    try pass.tokenLogProbabilities().map { values in
+      [("logp", .double(values.reduce(0, +)))] + (perToken ? [("logps", .array(values.map(JSONValue.double)))] : [])
+    }
+  }
+
+  private func write(_ findings: Findings, of dataset: TokenizedDataset) throws {
     try AtomicFile.write(output) { file in
       for index in 0..<dataset.count {
-        try file.append(row(index, tokens, dataset).serialized() + [UInt8(ascii: "\n")])
+        try file.append(row(index, findings, dataset).serialized() + [UInt8(ascii: "\n")])
       }
     }
   }
 
-  private func row(_ index: Int, _ tokens: [[Double]], _ dataset: TokenizedDataset) -> JSONValue {
+  private func row(_ index: Int, _ findings: Findings, _ dataset: TokenizedDataset) -> JSONValue {
     let record = dataset.example(index)
     let completions = (0..<record.completionCount).map { offset -> JSONValue in
-      let values = tokens[record.firstCompletion + offset]
-      let role = dataset.completion(offset, of: record).role
-      var members: [(ByteString, JSONValue)] = [
-        ("name", .string(ByteString(role.scoreName))), ("tokens", .integer(Int64(values.count))),
-        ("logp", .double(values.reduce(0, +))),
-      ]
-      if perToken { members.append(("logps", .array(values.map(JSONValue.double)))) }
-      return .object(JSONObject(members))
+      let completion = dataset.completion(offset, of: record)
+      return .object(
+        JSONObject(
+          [
+            ("name", .string(ByteString(completion.role.scoreName))), ("tokens", .integer(Int64(completion.length))),
+          ] + findings[record.firstCompletion + offset]))
     }
     return .object(
       JSONObject([

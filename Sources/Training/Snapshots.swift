@@ -13,20 +13,23 @@ struct Snapshots {
   let layoutDigest: String
 
   private static let tensorNames = ["parameters", "first_moment", "second_moment"]
+  private static let referenceName = "reference"
 
   // MARK: Saving
 
   /// Saves the state after a number of steps. Rank 0 commits when every rank has reported that its shard is durable.
   ///
   /// - Throws: on every rank, the fault of the first rank that could not write; older snapshots stay.
-  func save(_ trainer: Trainer, step: Int, keep: Int) throws {
+  func save(_ trainer: Trainer, objectiveState: [Double], step: Int, keep: Int) throws {
     let staging = try onRankZero { try store.begin(step: step) }
     let reports = try communicator.allGather(report { try writeShard(of: trainer, staging) })
     let shards = try reports.enumerated().map { try Self.shard(from: $1, rank: $0) }
     _ = try onRankZero {
       let manifest = SnapshotManifest(
         step: step, configDigest: configDigest, layoutDigest: layoutDigest, worldSize: communicator.size,
-        state: JSONObject([("settings", settingsObject)]), files: shards)
+        state: JSONObject([
+          ("settings", settingsObject), ("objective", .array(objectiveState.map(JSONValue.double))),
+        ]), files: shards)
       try store.commit(staging: staging, manifest: manifest)
       try store.prune(keep: keep)
       return ""
@@ -35,9 +38,16 @@ struct Snapshots {
 
   private func writeShard(of trainer: Trainer, _ staging: String) throws -> String {
     let range = trainer.sharding.range(ofRank: communicator.rank)
-    let views = [trainer.parameters.view[range], trainer.optimizer.firstMoment, trainer.optimizer.secondMoment]
-    let tensors = zip(Self.tensorNames, views).map { name, view in
+    let views = [trainer.weights.trained.view[range], trainer.optimizer.firstMoment, trainer.optimizer.secondMoment]
+    var tensors = zip(Self.tensorNames, views).map { name, view in
       TensorSource(name: name, shape: [view.count], values: UnsafeBufferPointer(start: view.base, count: view.count))
+    }
+    if let reference = movingReference(of: trainer) {
+      let view = reference[range]
+      tensors.append(
+        TensorSource(
+          name: Self.referenceName, shape: [view.count],
+          values: UnsafeBufferPointer(start: view.base, count: view.count)))
     }
     let file = try store.writeShard(
       staging: staging, name: Self.shardName(communicator.rank, of: communicator.size), tensors: tensors)
@@ -60,21 +70,33 @@ struct Snapshots {
     return manifest
   }
 
+  /// A live reference that has left its beginning; it has the layout of the trained parameters.
+  private func movingReference(of trainer: Trainer) -> FloatView? {
+    trainer.referenceMoves ? trainer.weights.reference?.view : nil
+  }
+
   /// Reads parameters and the own shard of the moments, whatever number of ranks wrote them.
-  func load(_ manifest: SnapshotManifest, into trainer: Trainer) throws {
+  ///
+  /// - Returns: the state of the objective.
+  func load(_ manifest: SnapshotManifest, into trainer: Trainer) throws -> [Double] {
     let saved = Sharding(count: trainer.sharding.count, ranks: manifest.worldSize)
     let own = trainer.sharding.range(ofRank: communicator.rank)
     for rank in 0..<manifest.worldSize {
       let name = Self.shardName(rank, of: manifest.worldSize)
       let file = try SafetensorsFile(path: "\(store.path(step: manifest.step))/\(name)")
       let range = saved.range(ofRank: rank)
-      try copy(Self.tensorNames[0], of: file, range, into: trainer.parameters.view, from: 0, wanted: range)
+      try copy(Self.tensorNames[0], of: file, range, into: trainer.weights.trained.view, from: 0, wanted: range)
+      if let reference = movingReference(of: trainer) {
+        try copy(Self.referenceName, of: file, range, into: reference, from: 0, wanted: range)
+      }
       for (name, moment) in zip(
         Self.tensorNames.dropFirst(), [trainer.optimizer.firstMoment, trainer.optimizer.secondMoment])
       {
         try copy(name, of: file, range, into: moment, from: own.lowerBound, wanted: range.clamped(to: own))
       }
     }
+    trainer.weights.refresh()
+    return manifest.state["objective"]?.arrayValue?.compactMap(\.doubleValue) ?? []
   }
 
   /// Copies the wanted part of a saved range (arena coordinates) into a view that begins at arena position `origin`.

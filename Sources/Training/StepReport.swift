@@ -1,23 +1,18 @@
 import JSON
-import Objectives
 
 /// What one optimiser step tells the world.
 struct StepReport {
-  private let metrics: ObjectiveMetrics
+  private let metrics: PreferenceMetrics
   private let result: Trainer.StepResult
   private let examples: Int
   /// Tokens of the batch: prompts once, and all completions.
   let tokens: Int
 
-  init(
-    _ table: ObjectiveTable, _ batch: Trainer.PlannedBatch, _ result: Trainer.StepResult, _ data: ObjectiveData,
-    _ objective: any Objective
-  ) {
-    metrics = ObjectiveMetrics(
-      table, examples: batch.plan.examples, data: data, objective: objective, normalizer: batch.normalizer)
+  init(_ batch: Trainer.PlannedBatch, _ result: Trainer.StepResult, _ metrics: PreferenceMetrics, tokens: Int) {
+    self.metrics = metrics
     self.result = result
-    examples = batch.plan.examples.count
-    tokens = batch.plan.examples.reduce(0) { $0 + data.dataset.example($1).tokenCount }
+    self.tokens = tokens
+    examples = batch.examples.count
   }
 
   /// For people.
@@ -34,11 +29,6 @@ struct StepReport {
       ("examples", .integer(Int64(examples))), ("tokens", .integer(Int64(tokens))), ("seconds", .double(seconds)),
     ] + metrics.values.map { ($0.name, .double($0.value)) }
   }
-}
-
-extension ObjectiveMetrics {
-  /// Share of pairs whose chosen completion has the larger implicit reward.
-  var accuracy: Double? { values.first { $0.name == "rewards/accuracies" }?.value }
 }
 
 extension Double {

@@ -1,18 +1,25 @@
 import AlignmentCore
 import Collectives
-import Objectives
+import Kernels
 import Optimization
 import PreferenceData
 import Transformer
 
-/// One rank's part of the training of a policy: its arenas and the optimiser step.
+/// One rank's part of the training of a model: its arenas and the optimiser step.
 package final class Trainer {
-  /// A batch cut into units, and which of them are this rank's.
-  package struct PlannedBatch {
+  /// Groups cut into units, and which of them are this rank's.
+  package struct PlannedUnits {
     package let plan: UnitPlan
     package let ownUnits: [Int]
+  }
+
+  /// A batch ready to be computed.
+  package struct PlannedBatch {
+    package let units: PlannedUnits
+    let survey: (groups: any PromptGroups, units: PlannedUnits, needsReference: Bool)?
     /// What the batch's losses and gradients are divided by.
     package let normalizer: Double
+    package var examples: [Int] { units.plan.examples }
   }
 
   /// What a step reports, the same on every rank.
@@ -24,7 +31,7 @@ package final class Trainer {
   }
 
   package let model: LanguageModel
-  package let parameters: FloatBuffer
+  package let weights: ModelWeights
   let optimizer: AdamW
   let sharding: Sharding
   private let configuration: RunConfiguration
@@ -32,56 +39,70 @@ package final class Trainer {
   private let schedule: LearningRateSchedule
   private let gradients: FloatBuffer
   private let reduction: GradientReduction
-  private var evaluator: GroupEvaluator
   private var unit = WorkUnit()
   private var squares: [Double]
-  private(set) var table = ObjectiveTable()
+  private var referenceRows: [Double]
+  package private(set) var table = StepTable()
 
   package init(
-    _ configuration: RunConfiguration, model: LanguageModel, schedule: LearningRateSchedule,
-    over communicator: any Communicator
+    _ configuration: RunConfiguration, model: LanguageModel, needsReference: Bool = false,
+    schedule: LearningRateSchedule, over communicator: any Communicator
   ) throws {
     self.configuration = configuration
     self.model = model
     self.schedule = schedule
     self.communicator = communicator
-    let layout = model.layout
-    sharding = Sharding(count: layout.count, ranks: communicator.size)
-    parameters = try FloatBuffer(count: layout.count, purpose: "parameters")
-    gradients = try FloatBuffer(count: layout.count, purpose: "gradients")
+    let trained = model.trained
+    sharding = Sharding(count: trained.count, ranks: communicator.size)
+    weights = try ModelWeights(model, needsReference: needsReference)
+    gradients = try FloatBuffer(count: trained.count, purpose: "gradients")
     reduction = try GradientReduction(configuration.reduction, sharding, over: communicator)
-    let decaying = layout.tensors.filter { configuration.decay == .all || $0.isMatrix }.map(\.range)
+    let decaying = trained.tensors.filter { configuration.decay == .all || $0.isMatrix }.map(\.range)
     optimizer = try AdamW(configuration.optimizer, shard: sharding.range(ofRank: communicator.rank), decaying: decaying)
-    evaluator = GroupEvaluator(configuration.objective)
     squares = Array(repeating: 0, count: sharding.blockCount)
+    referenceRows = Array(repeating: 0, count: needsReference ? model.capacity.predictions : 0)
     unit.reserve(tokens: model.capacity.tokens, groups: model.capacity.tokens, completions: model.capacity.predictions)
   }
+}
 
+// MARK: - Planning
+
+extension Trainer {
   /// Cuts a batch into units and deals them out; depends on the data and the number of ranks only.
-  package func plan(_ examples: [Int], of data: ObjectiveData) throws -> PlannedBatch {
-    let plan = UnitPlan.balanced(
-      examples, of: data.dataset, tokens: configuration.batch.unitTokens, cost: WorkCost(model.configuration))
-    let unit = type(of: configuration.objective).normalizationUnit
-    let normalizer = data.normalizer(of: examples, unit: unit, by: configuration.normalization)
+  package func plan(_ examples: [Int], of task: any TrainingTask) throws -> PlannedBatch {
+    let normalizer = task.normalizer(of: examples)
     guard (1e-18...1e18).contains(normalizer) else {
       throw Fault(
         .data, "the weights of a batch add up to \(normalizer)",
         hint: "use objective.normalization=count, a larger batch.size, or weights near 1")
     }
-    return PlannedBatch(
-      plan: plan, ownUnits: plan.assignment(ranks: communicator.size)[communicator.rank], normalizer: normalizer)
+    let survey = task.survey(of: examples).map {
+      (groups: $0.groups, units: planned($0.indices, of: $0.groups), needsReference: $0.needsReference)
+    }
+    return PlannedBatch(units: planned(examples, of: task.groups), survey: survey, normalizer: normalizer)
   }
 
+  private func planned(_ indices: [Int], of groups: some PromptGroups) -> PlannedUnits {
+    let plan = UnitPlan.balanced(
+      indices, of: groups, tokens: configuration.batch.unitTokens,
+      cost: WorkCost(model.configuration, head: model.head))
+    return PlannedUnits(plan: plan, ownUnits: plan.assignment(ranks: communicator.size)[communicator.rank])
+  }
+}
+
+// MARK: - The step
+
+extension Trainer {
   /// One optimiser step: gradients of the own units, their exact sum over all ranks, clipping, update of the own shard,
   /// exchange of parameters. Allocates nothing.
   ///
   /// - Parameters:
   ///   - step: counted from 0.
   /// - Throws: ``Fault`` of kind `nonFinite`, before any parameter has changed.
-  package func step(_ step: Int, _ batch: PlannedBatch, of data: ObjectiveData) throws -> StepResult {
-    table.begin(slots: batch.plan.examples.count)
-    reduction.begin(normalizer: batch.normalizer, terms: batch.plan.units.count)
-    for index in batch.ownUnits { try accumulate(index, of: batch, data) }
+  package func step(_ step: Int, _ batch: PlannedBatch, of task: any TrainingTask) throws -> StepResult {
+    try begin(batch, of: task)
+    reduction.begin(normalizer: batch.normalizer, terms: batch.units.plan.units.count)
+    for index in batch.units.ownUnits { try accumulate(index, of: batch, task) }
     try table.share(over: communicator, isStopping: StopRequest.isPending)
     try reduction.finish(normalizer: batch.normalizer, into: gradients.view)
     let norm = try gradientNorm()
@@ -89,41 +110,74 @@ package final class Trainer {
       throw Fault(.nonFinite, "the norm of the summed gradient is \(norm)", hint: "lower the learning rate")
     }
     let factor = schedule.factor(atStep: step)
+    synchronizeReference(after: step)
     optimizer.update(
-      parameters: parameters.view, gradients: gradients.view, step: step, rateFactor: factor,
+      parameters: weights.trained.view, gradients: gradients.view, step: step, rateFactor: factor,
       gradientScale: GradientClipping.scale(norm: norm, maximum: configuration.maxGradientNorm))
-    try Ring.allGather(parameters.view.base, sharding, over: communicator)
+    try Ring.allGather(weights.trained.view.base, sharding, over: communicator)
+    weights.refresh()
+    task.observe(table)
     return StepResult(
       gradientNorm: norm, learningRate: configuration.optimizer.learningRate * factor,
       isStopping: table.stopRequests > 0)
   }
 
   /// Scores the own units of a list of examples without changing anything; the table is shared afterwards.
-  func evaluate(_ examples: [Int], of data: ObjectiveData) throws {
-    let batch = try plan(examples, of: data)
-    table.begin(slots: examples.count)
-    for index in batch.ownUnits {
-      batch.plan.fill(&unit, with: index, from: data.dataset)
-      model.score(unit, parameters: parameters.view)
-      for group in unit.groups {
-        try evaluator.evaluate(group, of: unit, model: model, data: data, writesDerivatives: false, into: &table)
-      }
+  package func evaluate(_ examples: [Int], of task: any TrainingTask) throws {
+    let batch = try plan(examples, of: task)
+    try begin(batch, of: task)
+    for index in batch.units.ownUnits {
+      batch.units.plan.fill(&unit, with: index, from: task.groups)
+      if task.needsLiveReference { scoreReference() }
+      model.score(unit, parameters: weights.model.view)
+      try forEachGroup { try task.evaluate($0, writesDerivatives: false, into: &table) }
       Watchdog.progress()
     }
     try table.share(over: communicator)
   }
 
-  private func accumulate(_ index: Int, of batch: PlannedBatch, _ data: ObjectiveData) throws {
-    batch.plan.fill(&unit, with: index, from: data.dataset)
+  /// Surveys the batch, if its task asks for that, and clears the table.
+  private func begin(_ batch: PlannedBatch, of task: any TrainingTask) throws {
+    task.begin(batch.examples, normalizer: batch.normalizer)
+    if let survey = batch.survey {
+      table.begin(rows: survey.units.plan.examples.count, columns: task.columns)
+      for index in survey.units.ownUnits {
+        survey.units.plan.fill(&unit, with: index, from: survey.groups)
+        if survey.needsReference || task.needsLiveReference { scoreReference() }
+        model.score(unit, parameters: weights.model.view)
+        forEachGroup { task.recordSurvey($0, into: &table) }
+        Watchdog.progress()
+      }
+      try table.share(over: communicator)
+      task.finishSurvey(table)
+    }
+    table.begin(rows: batch.examples.count, columns: task.columns)
+  }
+
+  private func accumulate(_ index: Int, of batch: PlannedBatch, _ task: any TrainingTask) throws {
+    batch.units.plan.fill(&unit, with: index, from: task.groups)
+    if task.needsLiveReference { scoreReference() }
     var failure: (any Error)?
-    model.differentiate(unit, parameters: parameters.view, gradients: gradients.view) { group in
+    model.differentiate(
+      unit, parameters: weights.model.view, values: weights.trained.view, gradients: gradients.view
+    ) { span in
       do {
-        try evaluator.evaluate(group, of: unit, model: model, data: data, writesDerivatives: true, into: &table)
+        try withGroup(span) { try task.evaluate($0, writesDerivatives: true, into: &table) }
       } catch { failure = error }
     }
     if let failure { throw failure }
     guard reduction.add(gradients.view) else { throw badGradient() }
     Watchdog.progress()
+  }
+
+  private func forEachGroup(_ body: (UnitGroup) throws -> Void) rethrows {
+    for span in unit.groups { try withGroup(span, body) }
+  }
+
+  private func withGroup(_ span: GroupSpan, _ body: (UnitGroup) throws -> Void) rethrows {
+    try referenceRows.withUnsafeBufferPointer {
+      try body(UnitGroup(span: span, unit: unit, model: model, reference: $0))
+    }
   }
 
   private func gradientNorm() throws -> Double {
@@ -136,7 +190,7 @@ package final class Trainer {
 
   /// Names the tensor whose gradient cannot be summed.
   private func badGradient() -> Fault {
-    let culprit = model.layout.tensors.first { tensor in
+    let culprit = model.trained.tensors.first { tensor in
       let view = gradients.view[tensor.range]
       return (0..<view.count).contains { !(abs(Double(view.base[$0])) <= reduction.largestTerm) }
     }
@@ -145,5 +199,32 @@ package final class Trainer {
       .nonFinite,
       "the gradient of \(culprit?.name ?? "a tensor") is not finite or too large for exact sums (examples \(rows))",
       hint: "lower the learning rate, or use reduction=fast if large gradients are expected")
+  }
+}
+
+// MARK: - The live reference
+
+extension Trainer {
+  /// Puts the unit's log-probabilities under the live reference aside.
+  private func scoreReference() {
+    guard let reference = weights.reference else { preconditionFailure("there is no live reference") }
+    model.score(unit, parameters: reference.view)
+    for row in unit.targets.indices { referenceRows[row] = model.tokenLogProbabilities[row] }
+  }
+
+  /// Whether the live reference changes with the steps.
+  var referenceMoves: Bool { configuration.referenceSync.every > 0 && weights.reference != nil }
+
+  /// Every so many steps the reference moves towards the policy: θ_ref ← (1 − α)·θ_ref + α·θ (Gorbatovski et al. 2024, arXiv
+  /// 2404.09656, eq. 2–3).
+  ///
+  /// The policy is taken as it was before the step's update, so that with α = 1 after every step (humanline's rule) the
+  /// reference is one step behind.
+  private func synchronizeReference(after step: Int) {
+    let sync = configuration.referenceSync
+    guard sync.every > 0, (step + 1) % sync.every == 0, let reference = weights.reference else { return }
+    Elementwise.scale(reference.view, by: Float(1 - sync.mixup), into: reference.view)
+    Elementwise.addScaled(
+      weights.model.view.base, by: Float(sync.mixup), into: reference.view.base, count: reference.count)
   }
 }

@@ -20,15 +20,13 @@ package final class TrainingRun {
 
   private let configuration: RunConfiguration
   private let communicator: any Communicator
-  private let source: ModelSource
-  private let training: ObjectiveData
-  private let evaluation: ObjectiveData?
-  private let trainer: Trainer
+  private let setup: TrainingSetup
   private let snapshots: Snapshots
-  private let totalSteps: Int
   private var stream: BatchStream
   private let lock: RunDirectoryLock?
   private var isRankZero: Bool { communicator.rank == 0 }
+  private var trainer: Trainer { setup.trainer }
+  private var totalSteps: Int { setup.inputs.totalSteps }
 
   /// Opens and checks everything that the run needs; nothing is written but the lock and caches.
   package init(_ configuration: RunConfiguration, over communicator: any Communicator) throws {
@@ -37,32 +35,17 @@ package final class TrainingRun {
     BLAS.threads = configuration.threads
     lock = try communicator.rank == 0 ? RunDirectoryLock(configuration.run) : nil
     do {
-      source = try ModelSource(configuration.model)
-      let inputs = try RunInputs(configuration, source: source, over: communicator)
-      (training, evaluation) = (inputs.training, inputs.evaluation)
-      totalSteps = inputs.totalSteps
+      setup = try TrainingSetup(configuration, over: communicator)
       stream = BatchStream(
-        count: training.dataset.count, size: configuration.batch.size, seed: configuration.seed,
+        count: setup.inputs.training.dataset.count, size: configuration.batch.size, seed: configuration.seed,
         shuffle: configuration.data.shuffle)
-      trainer = try Self.trainer(configuration, source, inputs, communicator)
       snapshots = Snapshots(
         store: SnapshotStore(directory: "\(configuration.run)/checkpoints"), communicator: communicator,
-        settings: inputs.continuationSettings, layoutDigest: trainer.model.layout.digest)
+        settings: setup.inputs.continuationSettings, layoutDigest: setup.trainer.model.trained.digest)
     } catch {
       lock?.releaseUnused()
       throw error
     }
-  }
-
-  private static func trainer(
-    _ configuration: RunConfiguration, _ source: ModelSource, _ inputs: RunInputs, _ communicator: any Communicator
-  ) throws -> Trainer {
-    let datasets = [inputs.training, inputs.evaluation].compactMap { $0?.dataset }
-    let model = try LanguageModel(
-      source.configuration, capacity: UnitCapacity(unitTokens: configuration.batch.unitTokens, datasets: datasets),
-      trains: true, budget: configuration.memory)
-    let schedule = configuration.schedule.resolved(totalSteps: inputs.totalSteps)
-    return try Trainer(configuration, model: model, schedule: schedule, over: communicator)
   }
 
   /// Trains until the last step, or until a signal asks to stop.
@@ -84,18 +67,21 @@ package final class TrainingRun {
   }
 
   /// One step with everything around it.
-  private func train(step: Int, _ metrics: MetricsLog?, _ progress: Progress) throws -> Bool {
+  private func train(step: Int, _ log: MetricsLog?, _ progress: Progress) throws -> Bool {
     let started = Clock.seconds
     let examples = stream.examples(ofStep: step)
-    let batch = try trainer.plan(examples, of: training)
-    let result = try trainer.step(step, batch, of: training)
-    let report = StepReport(trainer.table, batch, result, training, configuration.objective)
+    let task = setup.training
+    let batch = try trainer.plan(examples, of: task)
+    let result = try trainer.step(step, batch, of: task)
+    let metrics = PreferenceMetrics(
+      task.batch, loss: trainer.table.sum(ofColumn: 0) / batch.normalizer, objective: task.loss.objective)
+    let report = StepReport(batch, result, metrics, tokens: task.data.dataset.tokens(ofExamples: examples))
     let seconds = Clock.seconds - started
     progress.update(step: step + 1, tokens: report.tokens, details: report.summary)
     let isLast = step + 1 == totalSteps
     let evaluates = isLast || (configuration.evaluateEvery > 0 && (step + 1) % configuration.evaluateEvery == 0)
     let values = try evaluates ? evaluate() ?? [] : []
-    metrics?.append(
+    log?.append(
       report.members(step: step + 1, epoch: stream.epochs(after: step + 1), seconds: seconds) + values)
     let saves = configuration.checkpoint.every > 0 && (step + 1) % configuration.checkpoint.every == 0
     if saves, !isLast { try save(after: step + 1) }
@@ -104,13 +90,13 @@ package final class TrainingRun {
 
   /// Metrics of the held-out data, or nil if there are none.
   private func evaluate() throws -> [(String, JSONValue)]? {
-    guard let evaluation else { return nil }
-    let examples = Array(0..<evaluation.dataset.count)
-    try trainer.evaluate(examples, of: evaluation)
-    let normalizer = evaluation.normalizer(
-      of: examples, unit: type(of: configuration.objective).normalizationUnit, by: configuration.normalization)
-    let metrics = ObjectiveMetrics(
-      trainer.table, examples: examples, data: evaluation, objective: configuration.objective, normalizer: normalizer)
+    guard let task = setup.evaluation else { return nil }
+    let examples = Array(0..<task.data.dataset.count)
+    task.state = setup.training.state
+    try trainer.evaluate(examples, of: task)
+    task.observe(trainer.table)
+    let metrics = PreferenceMetrics(
+      task.batch, loss: trainer.table.sum(ofColumn: 0) / task.normalizer(of: examples), objective: task.loss.objective)
     if isRankZero {
       log.info("evaluation: loss \(metrics.loss.brief)\(metrics.accuracy.map { "  accuracy \($0.brief)" } ?? "")")
     }
@@ -118,7 +104,8 @@ package final class TrainingRun {
   }
 
   private func save(after step: Int) throws {
-    try snapshots.save(trainer, step: step, keep: configuration.checkpoint.keep)
+    try snapshots.save(
+      trainer, objectiveState: setup.training.state, step: step, keep: configuration.checkpoint.keep)
     Watchdog.progress()
   }
 
@@ -133,7 +120,8 @@ package final class TrainingRun {
     if isRankZero {
       let directory = "\(configuration.run)/final"
       // Also when nothing was left to train: the job may have ended between its last checkpoint and this.
-      try ModelExport(source: source, layout: trainer.model.layout).write(trainer.parameters.view, to: directory)
+      try ModelExport(source: setup.source, layout: trainer.model.layout, head: trainer.model.head)
+        .write(trainer.weights.model.view, to: directory)
       log.notice("finished \(totalSteps) steps; the model is in \(directory)")
     }
     try communicator.barrier()
@@ -152,10 +140,11 @@ extension TrainingRun {
           .configuration, "the run has done \(manifest.step) steps, more than the \(totalSteps) asked for",
           at: configuration.run, hint: "raise steps or choose another run directory")
       }
-      try snapshots.load(manifest, into: trainer)
+      try setup.loadWeights()
+      setup.training.state = try snapshots.load(manifest, into: trainer)
       return manifest.step
     }
-    try source.loadParameters(trainer.model.layout, into: trainer.parameters.view)
+    try setup.loadWeights()
     return 0
   }
 
@@ -167,12 +156,12 @@ extension TrainingRun {
 
   private func describe(_ first: Int) {
     guard isRankZero else { return }
-    let c = source.configuration
+    let c = setup.source.configuration
     log.info(
       "\(c.modelType), \(trainer.model.layout.count.grouped) parameters, \(c.layerCount) layers, vocabulary \(c.vocabularySize)"
     )
-    log.info("training data: \(training.dataset.report.summary)")
-    if let evaluation { log.info("held-out data: \(evaluation.dataset.report.summary)") }
+    log.info("training data: \(setup.inputs.training.dataset.report.summary)")
+    if let evaluation = setup.inputs.evaluation { log.info("held-out data: \(evaluation.dataset.report.summary)") }
     let start = first == 0 ? "" : ", resuming after step \(first)"
     log.info(
       "\(totalSteps) steps of \(configuration.batch.size) examples on \(communicator.size) ranks × \(configuration.threads) threads\(start)"
@@ -180,7 +169,12 @@ extension TrainingRun {
   }
 }
 
-extension ParameterLayout {
+extension TokenizedDataset {
+  /// Tokens of some examples, prompts once.
+  fileprivate func tokens(ofExamples examples: [Int]) -> Int { examples.reduce(0) { $0 + example($1).tokenCount } }
+}
+
+extension TrainedParameters {
   /// SHA-256 of names, shapes and order.
   var digest: String {
     let hash = SHA256()

@@ -46,21 +46,20 @@ struct Decoder {
   ///
   /// - Parameters:
   ///   - dNormed: (T, H)
-  ///   - gradients: an arena with the layout of the parameters; every tensor is overwritten but the embedding, which
-  ///     is added to.
-  func backward(_ unit: WorkUnit, parameters: FloatView, dNormed: Matrix, gradients: FloatView) {
+  ///   - gradients: every tensor is overwritten but the embedding, which is added to.
+  func backward(_ unit: WorkUnit, parameters: FloatView, dNormed: Matrix, gradients: GradientSink) {
     let c = configuration
     let tokens = unit.tokens.count
     let dStream = Matrix(workspace.dStream, rows: tokens, columns: c.hiddenSize)
-    Elementwise.clear(gradients[layout.finalNorm])
     RMSNorm.backward(
       dy: dNormed, x: stream(c.layerCount, tokens), weight: parameters[layout.finalNorm].base,
-      inverse: workspace.finalInverse.base, into: dStream, adding: false, dWeight: gradients[layout.finalNorm].base)
+      inverse: workspace.finalInverse.base, into: dStream, adding: false, dWeight: gradients.cleared(layout.finalNorm))
     for layer in (0..<c.layerCount).reversed() {
       if workspace.isRecomputed(layer: layer) { forward(layer: layer, unit, parameters, nil) }
       backward(layer: layer, unit, parameters, gradients, dStream)
     }
-    let dEmbedding = Matrix(gradients[layout.embedding], rows: c.vocabularySize, columns: c.hiddenSize)
+    guard let embedding = gradients.range(layout.embedding) else { return }
+    let dEmbedding = Matrix(embedding, rows: c.vocabularySize, columns: c.hiddenSize)
     unit.tokens.withUnsafeBufferPointer {
       Elementwise.scatterAddRows(of: dStream, $0.baseAddress!, into: dEmbedding)
     }
@@ -159,14 +158,14 @@ extension Decoder {
 extension Decoder {
   /// Turns the gradient of the layer's output into that of its input, in place, and writes the layer's gradients.
   private func backward(
-    layer: Int, _ unit: WorkUnit, _ parameters: FloatView, _ gradients: FloatView, _ dStream: Matrix
+    layer: Int, _ unit: WorkUnit, _ parameters: FloatView, _ gradients: GradientSink, _ dStream: Matrix
   ) {
     let part = LayerPass(self, layer, unit, parameters)
     backwardFeedForward(part, gradients, dStream)
     backwardAttention(part, gradients, dStream)
   }
 
-  private func backwardFeedForward(_ p: LayerPass, _ gradients: FloatView, _ dStream: Matrix) {
+  private func backwardFeedForward(_ p: LayerPass, _ gradients: GradientSink, _ dStream: Matrix) {
     let c = configuration
     let dActivated = Matrix(workspace.dWide, rows: p.tokens, columns: c.intermediateSize)
     let dNormed = Matrix(workspace.dNormed, rows: p.tokens, columns: c.hiddenSize)
@@ -175,13 +174,12 @@ extension Decoder {
     SwiGLU.backward(dy: dActivated, gateUp: p.gateUp)
     linearBackward(
       dy: p.gateUp, x: p.middleNormed, p, weight: p.ranges.gateUp, bias: p.ranges.gateUpBias, gradients, into: dNormed)
-    Elementwise.clear(gradients[p.ranges.feedForwardNorm])
     RMSNorm.backward(
       dy: dNormed, x: p.middle, weight: p.weight(p.ranges.feedForwardNorm), inverse: p.kept.middleInverse.base,
-      into: dStream, adding: true, dWeight: gradients[p.ranges.feedForwardNorm].base)
+      into: dStream, adding: true, dWeight: gradients.cleared(p.ranges.feedForwardNorm))
   }
 
-  private func backwardAttention(_ p: LayerPass, _ gradients: FloatView, _ dStream: Matrix) {
+  private func backwardAttention(_ p: LayerPass, _ gradients: GradientSink, _ dStream: Matrix) {
     let c = configuration
     let dAttended = Matrix(workspace.dWide, rows: p.tokens, columns: c.queryWidth)
     let dProjections = Matrix(workspace.dProjections, rows: p.tokens, columns: c.projectionWidth)
@@ -196,30 +194,29 @@ extension Decoder {
     linearBackward(
       dy: dProjections, x: p.normed, p, weight: p.ranges.queryKeyValue, bias: p.ranges.queryKeyValueBias, gradients,
       into: dNormed)
-    Elementwise.clear(gradients[p.ranges.inputNorm])
     RMSNorm.backward(
       dy: dNormed, x: p.input, weight: p.weight(p.ranges.inputNorm), inverse: p.kept.inputInverse.base, into: dStream,
-      adding: true, dWeight: gradients[p.ranges.inputNorm].base)
+      adding: true, dWeight: gradients.cleared(p.ranges.inputNorm))
   }
 
   /// For y = x Wᵀ + b: dx = dy W, dW = dyᵀ x, db = Σ dy.
   private func linearBackward(
-    dy: Matrix, x: Matrix, _ p: LayerPass, weight: Range<Int>, bias: Range<Int>?, _ gradients: FloatView,
+    dy: Matrix, x: Matrix, _ p: LayerPass, weight: Range<Int>, bias: Range<Int>?, _ gradients: GradientSink,
     into dx: Matrix
   ) {
     Product.multiply(dy, p.matrix(weight, x.columns), into: dx)
-    Product.multiply(dy.transposed, x, into: Matrix(gradients[weight], rows: dy.columns, columns: x.columns))
-    if let bias { Elementwise.biasGradient(dy, into: gradients[bias].base) }
+    gradients.addLinear(dy: dy, x: x, weight: weight)
+    if let bias, let target = gradients.range(bias) { Elementwise.biasGradient(dy, into: target.base) }
   }
 
-  private func backwardHeadNorms(_ p: LayerPass, _ gradients: FloatView, _ dProjections: Matrix) {
-    if let norm = p.ranges.queryNorm { Elementwise.clear(gradients[norm]) }
-    if let norm = p.ranges.keyNorm { Elementwise.clear(gradients[norm]) }
+  private func backwardHeadNorms(_ p: LayerPass, _ gradients: GradientSink, _ dProjections: Matrix) {
+    if let norm = p.ranges.queryNorm { _ = gradients.cleared(norm) }
+    if let norm = p.ranges.keyNorm { _ = gradients.cleared(norm) }
     forEachNormedHead(p) { head, weight, inverse, columns in
       let gradient = dProjections.columns(columns)
       RMSNorm.backward(
         dy: gradient, x: p.rawProjections.columns(columns), weight: p.weight(weight), inverse: inverse,
-        into: gradient, adding: false, dWeight: gradients[weight].base)
+        into: gradient, adding: false, dWeight: gradients.vector(weight))
     }
   }
 }

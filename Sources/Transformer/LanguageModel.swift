@@ -14,70 +14,117 @@ package struct MemoryBudget: Sendable, Equatable {
   }
 }
 
-/// A decoder with a language-model head: log-probabilities of the completions of a unit, and their gradient.
+/// A decoder with its head: log-probabilities, values or scores of the completions of a unit, and their gradient.
 ///
 /// Holds no parameters; they are passed in with each call, so that one model serves policy and reference.
 package final class LanguageModel {
   package let configuration: ModelConfiguration
+  package let head: ModelHead
   package let layout: ParameterLayout
+  package let trained: TrainedParameters
   package let capacity: UnitCapacity
+  /// Whether the gradient of values stops at the hidden states.
+  private let detachesValues: Bool
   private let decoder: Decoder
-  private let head: LanguageModelHead
+  private let vocabularyHead: LanguageModelHead?
+  private let scalarHead: ScalarHead?
   /// (T, H) gradient of the normalised hidden states
   private let dHidden: FloatBuffer
+  private let adapterScratch: FloatBuffer
 
   /// Allocates all memory for units up to a capacity.
   ///
   /// - Parameters:
-  ///   - trains: whether ``differentiate`` will be called.
+  ///   - trained: what ``differentiate`` gives gradients of; nil if it will not be called.
+  ///   - detachesValues: whether the gradient of the value head stops there.
   /// - Throws: ``Fault`` if memory does not suffice.
   package init(
-    _ configuration: ModelConfiguration, capacity: UnitCapacity, trains: Bool, budget: MemoryBudget = MemoryBudget()
+    _ configuration: ModelConfiguration, head: ModelHead = .languageModel, capacity: UnitCapacity,
+    trained: TrainedParameters?, detachesValues: Bool = false, budget: MemoryBudget = MemoryBudget()
   ) throws {
     self.configuration = configuration
+    self.head = head
     self.capacity = capacity
-    layout = ParameterLayout(configuration)
+    self.detachesValues = detachesValues
+    let layout = ParameterLayout(configuration, head: head)
+    self.layout = layout
+    self.trained = trained ?? TrainedParameters(all: layout)
     let workspace = try ModelWorkspace(
-      configuration, capacity: capacity, trains: trains, budget: budget.activations)
+      configuration, capacity: capacity, trains: trained != nil, budget: budget.activations)
     decoder = try Decoder(configuration, layout: layout, workspace: workspace)
-    head = try LanguageModelHead(configuration, range: layout.head, capacity: capacity, budget: budget.logits)
+    vocabularyHead = try layout.head.map {
+      try LanguageModelHead(configuration, range: $0, capacity: capacity, budget: budget.logits)
+    }
+    scalarHead = try layout.scalarWeight.map {
+      try ScalarHead(
+        weight: $0, bias: layout.scalarBias, hiddenSize: configuration.hiddenSize, rows: capacity.predictions)
+    }
     dHidden = try FloatBuffer(
-      count: trains ? capacity.tokens * configuration.hiddenSize : 0, purpose: "hidden-state gradients")
+      count: trained == nil ? 0 : capacity.tokens * configuration.hiddenSize, purpose: "hidden-state gradients")
+    adapterScratch = try FloatBuffer(
+      count: max(capacity.tokens * self.trained.largestRank, configuration.projectionWidth, configuration.hiddenSize),
+      purpose: "adapter scratch")
   }
 
   /// (R) log-probability of each completion token of the unit computed last, in nats.
-  package var tokenLogProbabilities: UnsafeMutableBufferPointer<Double> { head.logProbabilities }
+  package var tokenLogProbabilities: UnsafeMutableBufferPointer<Double> {
+    vocabularyHead?.logProbabilities ?? UnsafeMutableBufferPointer(start: nil, count: 0)
+  }
 
   /// (R) where an objective writes the derivative of the loss with respect to each token's log-probability.
-  package var tokenDerivatives: FloatView { head.derivatives.view }
+  package var tokenDerivatives: FloatView { required(vocabularyHead).derivatives.view }
 
-  /// Sum of the log-probabilities of a completion's tokens.
-  package func logProbability(of completion: CompletionSpan) -> Double {
+  /// (R) the value of the state before each completion token, or the score of each completion.
+  package var scalars: UnsafeMutableBufferPointer<Double> { required(scalarHead).values }
+
+  /// (R) where an objective writes the derivative of the loss with respect to each of ``scalars``.
+  package var scalarDerivatives: FloatView { required(scalarHead).derivatives.view }
+
+  private func required<Head>(_ head: Head?) -> Head {
+    guard let head else { preconditionFailure("a model with the head \(self.head) has none of that kind") }
+    return head
+  }
+
+  /// Sum of the log-probabilities of a completion's tokens; of a model that scores, the completion's score.
+  package func output(of completion: CompletionSpan) -> Double {
+    guard let vocabularyHead else { return scalars[completion.rows.lowerBound] }
     var sum = 0.0
-    for row in completion.rows { sum += head.logProbabilities[row] }
+    for row in completion.rows { sum += vocabularyHead.logProbabilities[row] }
     return sum
   }
 
-  /// Computes ``tokenLogProbabilities`` of a unit.
+  /// Computes what the heads say of a unit.
   package func score(_ unit: WorkUnit, parameters: FloatView) {
     let hidden = decoder.forward(unit, parameters: parameters)
-    head.score(unit, hidden: hidden, parameters: parameters)
+    vocabularyHead?.score(unit, hidden: hidden, parameters: parameters)
+    scalarHead?.forward(unit, hidden: hidden, parameters: parameters)
   }
 
-  /// Computes ``tokenLogProbabilities`` of a unit and the gradient of the loss that `objective` defines on them.
+  /// Computes what the heads say of a unit and the gradient of the loss that `objective` defines on it.
   ///
   /// - Parameters:
-  ///   - gradients: an arena with the layout of the parameters, overwritten.
-  ///   - objective: called for each group, with its rows of ``tokenLogProbabilities`` known; writes its rows of
-  ///     ``tokenDerivatives``.
+  ///   - parameters: the model's weights, adapters merged.
+  ///   - values: the trained parameters; the same arena where all are trained.
+  ///   - gradients: an arena with the layout of the trained parameters, overwritten.
+  ///   - objective: called for each group when its rows are known; writes its rows of ``tokenDerivatives`` and
+  ///     ``scalarDerivatives``.
   package func differentiate(
-    _ unit: WorkUnit, parameters: FloatView, gradients: FloatView, objective: (GroupSpan) -> Void
+    _ unit: WorkUnit, parameters: FloatView, values: FloatView, gradients: FloatView, objective: (GroupSpan) -> Void
   ) {
+    let sink = GradientSink(trained: trained, gradients: gradients, values: values, scratch: adapterScratch.view)
     let hidden = decoder.forward(unit, parameters: parameters)
     let dNormed = Matrix(dHidden.view, rows: unit.tokens.count, columns: configuration.hiddenSize)
-    if layout.head != layout.embedding { Elementwise.clear(gradients[layout.embedding]) }
-    head.scoreAndDifferentiate(
-      unit, hidden: hidden, parameters: parameters, gradients: gradients, dHidden: dNormed, objective: objective)
-    decoder.backward(unit, parameters: parameters, dNormed: dNormed, gradients: gradients)
+    if layout.head != layout.embedding, let embedding = sink.range(layout.embedding) { Elementwise.clear(embedding) }
+    scalarHead?.forward(unit, hidden: hidden, parameters: parameters)
+    if let vocabularyHead {
+      vocabularyHead.scoreAndDifferentiate(
+        unit, hidden: hidden, parameters: parameters, gradients: sink, dHidden: dNormed, objective: objective)
+    } else {
+      Elementwise.clear(FloatView(base: dNormed.base, count: dNormed.rows * dNormed.stride))
+      for group in unit.groups { objective(group) }
+    }
+    scalarHead?.backward(
+      unit, hidden: hidden, parameters: parameters, dHidden: detachesValues ? nil : dNormed, into: sink)
+    decoder.backward(unit, parameters: parameters, dNormed: dNormed, gradients: sink)
   }
 }

@@ -69,10 +69,10 @@ final class LanguageModelHead {
   ///
   /// - Parameters:
   ///   - dHidden: (T, H), overwritten.
-  ///   - gradients: the head's weight gradient is overwritten.
+  ///   - gradients: the gradient of the head's weight, if it is trained, is overwritten.
   ///   - objective: called for each group when its rows of ``logProbabilities`` are known; writes its ``derivatives``.
   func scoreAndDifferentiate(
-    _ unit: WorkUnit, hidden: Matrix, parameters: FloatView, gradients: FloatView, dHidden: Matrix,
+    _ unit: WorkUnit, hidden: Matrix, parameters: FloatView, gradients: GradientSink, dHidden: Matrix,
     objective: (GroupSpan) -> Void
   ) {
     Elementwise.clear(FloatView(base: dHidden.base, count: dHidden.rows * dHidden.stride))
@@ -107,12 +107,12 @@ final class LanguageModelHead {
   }
 
   private func differentiate(
-    _ rows: Range<Int>, _ unit: WorkUnit, _ parameters: FloatView, _ gradients: FloatView, _ dHidden: Matrix,
+    _ rows: Range<Int>, _ unit: WorkUnit, _ parameters: FloatView, _ gradients: GradientSink, _ dHidden: Matrix,
     keeping: Float
   ) {
     let input = Matrix(inputs.view, rows: rows.count, columns: hiddenSize)
     let dInput = Matrix(dInputs.view, rows: rows.count, columns: hiddenSize)
-    let dWeight = Matrix(gradients[range], rows: vocabularySize, columns: hiddenSize)
+    let dWeight = gradients.range(range).map { Matrix($0, rows: vocabularySize, columns: hiddenSize) }
     forEachPanel(rows, parameters) { panel, columns, weight in
       withPointer(unit.targets, rows) { targets in
         VocabularySoftmax.backward(
@@ -120,7 +120,7 @@ final class LanguageModelHead {
           derivatives: derivatives.view.base + rows.lowerBound)
       }
       Product.multiply(panel, weight, into: dInput, keeping: columns.lowerBound == 0 ? 0 : 1)
-      Product.multiply(panel.transposed, input, into: dWeight.rows(columns), keeping: keeping)
+      if let dWeight { Product.multiply(panel.transposed, input, into: dWeight.rows(columns), keeping: keeping) }
     }
     withPointer(unit.predictionSources, rows) { Elementwise.scatterAddRows(of: dInput, $0, into: dHidden) }
   }
@@ -142,7 +142,7 @@ extension LanguageModelHead {
 
   private func firstRow(ofGroup group: Int, _ unit: WorkUnit) -> Int {
     guard group < unit.groups.count else { return unit.targets.count }
-    return unit.completions[unit.groups[group].completions.lowerBound].firstRow
+    return unit.completions[unit.groups[group].completions.lowerBound].rows.lowerBound
   }
 
   @inline(__always)

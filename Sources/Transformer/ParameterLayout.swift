@@ -9,6 +9,16 @@ package struct TensorSpecification: Sendable, Equatable {
   package var isMatrix: Bool { shape.count > 1 }
 }
 
+/// What stands on top of the decoder.
+package enum ModelHead: String, Sendable {
+  /// Log-probabilities of tokens.
+  case languageModel
+  /// The same, and a value of every state for the critic of policy optimisation.
+  case languageModelWithValue
+  /// One score for a whole completion: a reward model.
+  case score
+}
+
 /// Where every tensor of a model lies in the flat arenas of parameters, gradients, sums and moments.
 ///
 /// Tensors that one matrix product uses together (query, key and value; gate and up) lie next to each other.
@@ -36,18 +46,39 @@ package struct ParameterLayout: Sendable {
   let embedding: Range<Int>
   let layers: [Layer]
   let finalNorm: Range<Int>
-  /// The output embedding; the same range as ``embedding`` where they are tied.
-  let head: Range<Int>
+  /// The output embedding; the same range as ``embedding`` where they are tied, absent where completions are scored.
+  let head: Range<Int>?
+  /// (H) weight and bias of the head that gives scores or values.
+  let scalarWeight: Range<Int>?
+  let scalarBias: Range<Int>?
 
-  package init(_ c: ModelConfiguration) {
+  package init(_ c: ModelConfiguration, head kind: ModelHead = .languageModel) {
     var builder = LayoutBuilder()
     embedding = builder.add("model.embed_tokens.weight", [c.vocabularySize, c.hiddenSize])
     layers = (0..<c.layerCount).map { builder.addLayer("model.layers.\($0).", c) }
     finalNorm = builder.add("model.norm.weight", [c.hiddenSize])
-    head = c.tiesEmbeddings ? embedding : builder.add("lm_head.weight", [c.vocabularySize, c.hiddenSize])
+    switch kind {
+    case .languageModel, .languageModelWithValue:
+      head = c.tiesEmbeddings ? embedding : builder.add("lm_head.weight", [c.vocabularySize, c.hiddenSize])
+    case .score: head = nil
+    }
+    switch kind {
+    case .languageModel: (scalarWeight, scalarBias) = (nil, nil)
+    case .languageModelWithValue:
+      scalarWeight = builder.add("\(Self.valueHead)weight", [1, c.hiddenSize])
+      scalarBias = builder.add("\(Self.valueHead)bias", [1])
+    case .score: (scalarWeight, scalarBias) = (builder.add(Self.scoreHead, [1, c.hiddenSize]), nil)
+    }
     tensors = builder.tensors
     count = builder.count
   }
+
+  /// Whether completions are scored as a whole.
+  package var isScoring: Bool { head == nil }
+
+  /// Names of the heads' tensors: that of transformers' sequence classification, and the value head's prefix.
+  package static let scoreHead = "score.weight"
+  package static let valueHead = "v_head."
 }
 
 private struct LayoutBuilder {

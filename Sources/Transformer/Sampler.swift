@@ -75,7 +75,9 @@ package final class Sampler {
   private func nextLogits(_ unit: WorkUnit, _ parameters: FloatView) -> Matrix {
     let hidden = decoder.forward(unit, parameters: parameters, cache: cache)
     let result = Matrix(logits.view, rows: unit.tokens.count, columns: configuration.vocabularySize)
-    let head = Matrix(parameters[layout.head], rows: configuration.vocabularySize, columns: configuration.hiddenSize)
+    let head = Matrix(
+      parameters[layout.head ?? layout.embedding], rows: configuration.vocabularySize, columns: configuration.hiddenSize
+    )
     Product.multiply(hidden, head.transposed, into: result)
     return result
   }

@@ -45,35 +45,31 @@ struct StepBench: ParsableCommand {
 private struct StepMeasurement {
   let configuration: RunConfiguration
   let communicator: any Communicator
-  let data: ObjectiveData
-  let trainer: Trainer
-  let referenceSeconds: Double
+  let setup: TrainingSetup
+  let preparationSeconds: Double
 
   init(_ configuration: RunConfiguration, over communicator: any Communicator) throws {
     self.configuration = configuration
     self.communicator = communicator
-    let source = try ModelSource(configuration.model)
     let begin = now()
-    data = try RunInputs(configuration, source: source, over: communicator).training
-    referenceSeconds = now() - begin
-    let capacity = UnitCapacity(unitTokens: configuration.batch.unitTokens, datasets: [data.dataset])
-    let model = try LanguageModel(source.configuration, capacity: capacity, trains: true, budget: configuration.memory)
-    let schedule = LearningRateSchedule(shape: .constant, warmup: 0, totalSteps: 1)
-    trainer = try Trainer(configuration, model: model, schedule: schedule, over: communicator)
-    try source.loadParameters(model.layout, into: trainer.parameters.view)
+    setup = try TrainingSetup(configuration, over: communicator)
+    try setup.loadWeights()
+    preparationSeconds = now() - begin
   }
+
+  private var data: TokenizedDataset { setup.training.data.dataset }
 
   /// One pass over the first batches for warm-up, then `steps` timed ones.
   func run(steps: Int) throws -> [(String, JSONValue)] {
     let size = configuration.batch.size
-    let batches = (0..<steps).map { step in (0..<size).map { (step * size + $0) % data.dataset.count } }
-    _ = try trainer.step(0, trainer.plan(batches[0], of: data), of: data)
+    let batches = (0..<steps).map { step in (0..<size).map { (step * size + $0) % data.count } }
+    try setup.step(0, batches[0])
     let rateBefore = BLAS.measureRate()
     var times: [Double] = []
     for (index, batch) in batches.enumerated() {
       try communicator.barrier()
       let begin = now()
-      _ = try trainer.step(index + 1, trainer.plan(batch, of: data), of: data)
+      try setup.step(index + 1, batch)
       times.append(now() - begin)
     }
     let rate = max(rateBefore, BLAS.measureRate())
@@ -84,26 +80,26 @@ private struct StepMeasurement {
     return [
       ("benchmark", .string("step")),
       ("ranks", .integer(Int64(communicator.size))), ("threads", .integer(Int64(configuration.threads))),
-      ("parameters", .integer(Int64(trainer.model.layout.count))), ("batch", .integer(Int64(size))),
+      ("parameters", .integer(Int64(setup.trainer.model.layout.count))), ("batch", .integer(Int64(size))),
       ("steps", .integer(Int64(steps))),
       ("pairs_per_second", .double(Double(size * steps) / total)), ("step_p50", .double(sorted.percentile(0.5))),
       ("step_p95", .double(sorted.percentile(0.95))), ("sgemm_gflops", .double(rate)),
       ("gemm_limit_fraction", .double(limit / total)),
       ("gigaflop_per_pair", .double(work / 1e9 / Double(size * steps))),
-      ("preparation_seconds", .double(referenceSeconds)), ("peak_mebibytes", .integer(Int64(peakMemory >> 20))),
+      ("preparation_seconds", .double(preparationSeconds)), ("peak_mebibytes", .integer(Int64(peakMemory >> 20))),
     ]
   }
 
   /// Floating-point operations of forward and backward that no implementation with shared prompts can avoid.
   private func operations(ofExample index: Int) -> Double {
-    let c = trainer.model.configuration
-    let record = data.dataset.example(index)
-    let cost = WorkCost(c)
+    let c = setup.trainer.model.configuration
+    let record = data.example(index)
+    let cost = WorkCost(c, head: setup.trainer.model.head)
     var tokens = record.promptLength
     var predictions = 0
     var scores = record.promptLength * (record.promptLength + 1) / 2
     for k in 0..<record.completionCount {
-      let length = data.dataset.completionLength(index, k)
+      let length = data.completionLength(index, k)
       tokens += length - 1
       predictions += length
       scores += (length - 1) * record.promptLength + (length - 1) * length / 2

@@ -14,7 +14,7 @@ import Testing
     let row = PreferenceRow(
       prompt: Array(prompt.utf8), completions: zip(completions, roles).map { .init(text: Array($0.utf8), role: $1) })
     let example = try ExampleEncoder(encoder: encoder, options: options).encode(row, at: "f:3")
-    return try #require(example)
+    return try #require(example.first)
   }
 
   private func ids(_ text: String) -> [Int32] { ByteEncoder.ids(text) }
@@ -51,7 +51,7 @@ import Testing
     var options = EncodingOptions(contextLength: 10, endOfSequence: 257)
     options.selection = .all
     let example = try ExampleEncoder(encoder: EndingEncoder(), options: options).encode(row, at: "f:1")
-    #expect(example?.completions[0].tokens == [98, 257])
+    #expect(example.first?.completions[0].tokens == [98, 257])
   }
 
   @Test func aCompletionWithoutTokensIsItsEnd() throws {
@@ -146,6 +146,10 @@ import Testing
     let changes: [(inout EncodingOptions) -> Void] = [
       { _ in }, { $0.maxLength = 9 }, { $0.contextLength = 11 }, { $0.maxPromptLength = 3 }, { $0.keep = .start },
       { $0.boundary = .separate }, { $0.endOfSequence = 3 }, { $0.onError = .skip }, { $0.selection = .all },
+      {
+        $0.selection = .conditioned
+        $0.controls = ControlTexts(desirable: "+", undesirable: "-")
+      },
     ]
     for change in changes {
       var options = EncodingOptions(contextLength: 10, endOfSequence: 2)

@@ -93,17 +93,19 @@ private final class SilentCommunicator: Communicator {
     let directory = try TemporaryDirectory()
     let configuration = try configuration(
       ["objective.name=\(example.objective)", "batch.unit_tokens=60"] + example.settings)
-    let kind = type(of: configuration.objective).groupKind
-    let dataset = try dataset(directory, selection: kind == .pair ? .pairs : .preferred)
-    let data = ObjectiveData(
-      dataset: dataset, reference: (0..<dataset.totalCompletions).map { -30 - Double($0 % 5) })
-    let trainer = try trainer(example.type, configuration, dataset, over: SilentCommunicator(size: ranks))
+    let traits = configuration.loss.objective.traits
+    let dataset = try dataset(directory, for: traits.groupKind)
+    let data = ObjectiveData(dataset: dataset, reference: .forTests(dataset))
+    let task = PreferenceTask(
+      configuration.loss, data: data, normalization: configuration.normalization, contextLength: 64)
+    let trainer = try trainer(
+      example.type, configuration, dataset, traits, over: SilentCommunicator(size: ranks))
     // A batch of everything, some of two examples and one of one: the largest and the smallest units.
     let batches = [Array(0..<dataset.count)] + (0..<4).map { [$0, $0 + 5] } + [[3]]
-    let plans = try batches.map { try trainer.plan($0, of: data) }
-    for (step, plan) in plans.enumerated() { _ = try trainer.step(step, plan, of: data) }
+    let plans = try batches.map { try trainer.plan($0, of: task) }
+    for (step, plan) in plans.enumerated() { _ = try trainer.step(step, plan, of: task) }
     for (step, plan) in plans.enumerated() {
-      let (count, origins) = try fewestAllocations { _ = try trainer.step(step, plan, of: data) }
+      let (count, origins) = try fewestAllocations { _ = try trainer.step(step, plan, of: task) }
       #expect(count == 0, "\(count) allocations in step \(step):\n\(origins)")
     }
   }
@@ -111,7 +113,8 @@ private final class SilentCommunicator: Communicator {
   /// A random model whose layers are multiples of 16 wide, as those of all published models are: for small products with
   /// 1 to 8 columns beyond a multiple of 16, OpenBLAS 0.3.21 allocates a buffer of its own on processors with AVX-512.
   private func trainer(
-    _ type: String, _ configuration: RunConfiguration, _ dataset: TokenizedDataset, over communicator: any Communicator
+    _ type: String, _ configuration: RunConfiguration, _ dataset: TokenizedDataset, _ traits: ObjectiveTraits,
+    over communicator: any Communicator
   ) throws -> Trainer {
     BLAS.threads = 1
     let json = """
@@ -120,14 +123,17 @@ private final class SilentCommunicator: Communicator {
       """
     let capacity = UnitCapacity(
       tokens: max(configuration.batch.unitTokens, dataset.maximumGroupTokens),
-      predictions: 2 * configuration.batch.unitTokens, sequence: dataset.maximumSequenceTokens)
+      predictions: 2 * configuration.batch.unitTokens, sequence: 64)
+    let shape = try ModelConfiguration(json: try JSONValue.parse(Array(json.utf8)), path: "config.json")
+    let head: ModelHead = traits.output == .score ? .score : .languageModel
     let model = try LanguageModel(
-      ModelConfiguration(json: try JSONValue.parse(Array(json.utf8)), path: "config.json"), capacity: capacity,
-      trains: true)
+      shape, head: head, capacity: capacity, trained: TrainedParameters(all: ParameterLayout(shape, head: head)))
     let schedule = LearningRateSchedule(shape: configuration.schedule.shape, warmup: 2, totalSteps: 20)
-    let trainer = try Trainer(configuration, model: model, schedule: schedule, over: communicator)
+    let trainer = try Trainer(
+      configuration, model: model, needsReference: traits.survey == .mismatched, schedule: schedule, over: communicator)
     let stream = RandomStream(seed: 1, purpose: .initialization)
-    for i in 0..<trainer.parameters.count { trainer.parameters.view.base[i] = Float(stream.normal(at: i)) * 0.2 }
+    let parameters = trainer.weights.trained
+    for i in 0..<parameters.count { parameters.view.base[i] = Float(stream.normal(at: i)) * 0.2 }
     return trainer
   }
 }

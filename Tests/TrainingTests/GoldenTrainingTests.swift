@@ -73,7 +73,8 @@ import Transformer
       let unit = pairs.unit
       model = try LanguageModel(
         fixture.configuration,
-        capacity: UnitCapacity(tokens: unit.tokens.count, predictions: unit.targets.count, sequence: 64), trains: true)
+        capacity: UnitCapacity(tokens: unit.tokens.count, predictions: unit.targets.count, sequence: 64),
+        trained: TrainedParameters(all: fixture.layout))
       reduction = try GradientReduction(.exact, sharding, over: communicator)
       let betas = try #require(golden["betas"]?.arrayValue).compactMap(\.doubleValue)
       let settings = AdamW.Settings(
@@ -104,9 +105,10 @@ import Transformer
       reduction.begin(normalizer: count, terms: 1)
       var loss = 0.0
       if communicator.rank == 0 {
-        model.differentiate(pairs.unit, parameters: parameters.view, gradients: gradients.view) { group in
+        model.differentiate(pairs.unit, parameters: parameters.view, values: parameters.view, gradients: gradients.view)
+        { group in
           let spans = group.completions.map { pairs.unit.completions[$0] }
-          let margin = model.logProbability(of: spans[0]) - model.logProbability(of: spans[1])
+          let margin = model.output(of: spans[0]) - model.output(of: spans[1])
           let x = pairs.beta * (margin - pairs.referenceMargins[group.slot])
           loss += log1p(exp(-x)) / count
           let derivative = Float(-pairs.beta / (1 + exp(x)))

@@ -35,7 +35,7 @@ import Transformer
     #expect(c.length == .epochs(1) && c.data.train == ["c.jsonl"] && c.data.evaluation.isEmpty && c.data.shuffle)
     #expect(c.data.maxLength == nil && c.data.boundary == .joined && c.data.onError == .fail && c.data.keep == .end)
     #expect(c.batch.size == 32 && c.normalization == .count && c.decay == .matrices && c.maxGradientNorm == 1)
-    #expect(type(of: c.objective).name == "dpo" && c.reduction == .exact && c.threads == 1 && c.evaluateEvery == 0)
+    #expect(type(of: c.loss.objective).name == "dpo" && c.reduction == .exact && c.threads == 1 && c.evaluateEvery == 0)
     #expect(c.optimizer.beta1 == 0.9 && c.optimizer.beta2 == 0.999 && c.optimizer.epsilon == 1e-8)
     #expect(c.optimizer.weightDecay == 0 && c.schedule.shape == .constant && c.schedule.warmup == 0)
   }
@@ -66,7 +66,8 @@ import Transformer
       c.data.evaluation == ["e.jsonl"] && !c.data.shuffle && c.data.maxLength == 99 && c.data.maxPromptLength == 50)
     #expect(c.data.boundary == .separate && c.data.keep == .start && c.data.onError == .skip)
     #expect(c.batch.size == 3 && c.batch.unitTokens == 111 && c.normalization == .weight && c.decay == .all)
-    #expect(type(of: c.objective).name == "sft" && c.maxGradientNorm == 0 && c.reduction == .fast && c.threads == 2)
+    #expect(
+      type(of: c.loss.objective).name == "sft" && c.maxGradientNorm == 0 && c.reduction == .fast && c.threads == 2)
     #expect(
       c.optimizer
         == AdamW.Settings(learningRate: 3e-4, beta1: 0.8, beta2: 0.95, epsilon: 1e-6, weightDecay: 0.2))
@@ -80,7 +81,7 @@ import Transformer
       "objective.beta=0.3", "optimizer.learning_rate=1e-3", "reference=")
     #expect(c.run == "elsewhere" && c.batch.size == 5 && c.data.train == ["x.jsonl", "y z.jsonl"])
     #expect(c.optimizer.learningRate == 1e-3 && c.reference == nil)
-    let reward = c.objective.reward(CompletionLogProbability(policy: -1, reference: -2, tokens: 1))
+    let reward = c.loss.objective.reward(ScoredCompletion(policy: -1, reference: -2, tokens: 1))
     #expect(reward == 0.3)
     // What was a name becomes a table.
     let initialized = try parse(
@@ -190,7 +191,9 @@ import Transformer
   @Test(arguments: [
     [], ["steps=3", "reference=base", "data.max_length=9"], ["epochs=2.5", "data.eval=e.jsonl"],
     ["data.train=[a.jsonl, b.jsonl, c.jsonl]", "data.eval=[d, e]"], ["data.train=[only.jsonl]"],
-    ["objective.name=sft", "objective.beta=0.5"], ["objective.label_smoothing=0.1", "objective.beta=1e-3"],
+    ["objective.name=sft", "objective.beta=0.5"], ["objective.name=[dpo, sft]", "objective.weights=[1, 0.25]"],
+    ["objective.name=kto", "objective.kl=zero", "data.control.desirable=<good>"],
+    ["objective.label_smoothing=0.1", "objective.beta=1e-3"],
     ["model.initialize.layers=2", "model.initialize.heads=2", "model.initialize.hidden_size=16"],
     ["optimizer.learning_rate=1e-6", "optimizer.weight_decay=0.1", "schedule.warmup=0.03"],
   ])

@@ -3,6 +3,7 @@ import Checkpoints
 import Collectives
 import Foundation
 import JSON
+import Objectives
 import Optimization
 import PreferenceData
 import Testing
@@ -71,8 +72,13 @@ struct ModelFixture {
     files = try ModelFiles.open(directory: directory)
   }
 
-  func load(into parameters: FloatView) throws {
-    for tensor in layout.tensors {
+  /// Fills an arena; a score head, which the fixtures lack, gets numbers of its own.
+  func load(into parameters: FloatView, _ layout: ParameterLayout? = nil) throws {
+    for tensor in (layout ?? self.layout).tensors {
+      guard tensor.name != ParameterLayout.scoreHead else {
+        for i in 0..<tensor.range.count { parameters[tensor.range].base[i] = 0.1 * Float(i % 7) - 0.3 }
+        continue
+      }
       let (file, record) = try #require(files[tensor.name])
       let target = parameters[tensor.range]
       try file.copyFloats(of: record, into: UnsafeMutableBufferPointer(start: target.base, count: target.count))
@@ -92,7 +98,8 @@ func dataset(
   let rows = (0..<count).map { i in
     """
     {"prompt": "\(text(i, 1 + i * 5 % 17))", "chosen": "\(text(i + 50, 1 + i * 7 % 13))", \
-    "rejected": "\(text(i + 90, 1 + i * 3 % 11))", "weight": \(weight(i))}
+    "rejected": "\(text(i + 90, 1 + i * 3 % 11))", "weight": \(weight(i)), \
+    "chosen_score": \(i), "rejected_score": -1}
     """
   }
   let file = try directory.write("rows.jsonl", rows.joined(separator: "\n") + "\n")
@@ -102,6 +109,23 @@ func dataset(
     files: [file], encoder: FoldingEncoder(), encoderDigest: "folding", options: options,
     cacheDirectory: "\(directory.path)/cache"
   ).dataset
+}
+
+/// The same for a kind of groups.
+func dataset(
+  _ directory: TemporaryDirectory, for kind: GroupKind, weight: (Int) -> Double = { 0.5 + 0.25 * Double($0 % 4) }
+) throws -> TokenizedDataset {
+  let selections: [GroupKind: EncodingOptions.Selection] = [
+    .pair: .pairs, .preferred: .preferred, .labelled: .labelled, .conditioned: .conditioned, .scored: .scored,
+  ]
+  return try dataset(directory, selection: try #require(selections[kind]), weight: weight)
+}
+
+extension ReferenceTable {
+  /// Made-up log-probabilities.
+  static func forTests(_ dataset: TokenizedDataset) -> ReferenceTable {
+    ReferenceTable(sums: (0..<dataset.totalCompletions).map { -30 - Double($0 % 5) })
+  }
 }
 
 /// A configuration with the settings that a recipe must have and some more.

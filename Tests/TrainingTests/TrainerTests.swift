@@ -14,7 +14,7 @@ import Transformer
   private struct Setup {
     let fixture: ModelFixture
     let configuration: RunConfiguration
-    let data: ObjectiveData
+    let dataset: TokenizedDataset
     let directory: TemporaryDirectory
 
     init(
@@ -27,23 +27,33 @@ import Transformer
       fixture = try ModelFixture(model)
       configuration = try TrainingTests.configuration(
         ["batch.unit_tokens=60", "optimizer.learning_rate=1e-3"] + settings)
-      let kind = type(of: configuration.objective).groupKind
-      let dataset = try TrainingTests.dataset(
-        directory, selection: kind == .pair ? .pairs : .preferred, weight: weight)
-      data = ObjectiveData(
-        dataset: dataset, reference: (0..<dataset.totalCompletions).map { -30 - Double($0 % 5) })
+      dataset = try TrainingTests.dataset(directory, for: configuration.loss.objective.traits.groupKind, weight: weight)
+    }
+
+    /// A task of its own for each trainer: objectives may have state.
+    func task() -> PreferenceTask {
+      PreferenceTask(
+        configuration.loss, data: ObjectiveData(dataset: dataset, reference: .forTests(dataset)),
+        normalization: configuration.normalization, contextLength: 64,
+        needsLiveReference: configuration.referenceSync.every > 0)
     }
 
     func trainer(over communicator: any Communicator = LocalCommunicator()) throws -> Trainer {
-      let dataset = data.dataset
+      let traits = configuration.loss.objective.traits
+      let head: ModelHead = traits.output == .score ? .score : .languageModel
       let capacity = UnitCapacity(
         tokens: max(configuration.batch.unitTokens, dataset.maximumGroupTokens),
         predictions: 2 * max(configuration.batch.unitTokens, dataset.maximumGroupTokens),
-        sequence: dataset.maximumSequenceTokens)
-      let model = try LanguageModel(fixture.configuration, capacity: capacity, trains: true)
+        sequence: 64)
+      let model = try LanguageModel(
+        fixture.configuration, head: head, capacity: capacity,
+        trained: TrainedParameters(all: ParameterLayout(fixture.configuration, head: head)))
       let schedule = LearningRateSchedule(shape: configuration.schedule.shape, warmup: 0, totalSteps: 4)
-      let trainer = try Trainer(configuration, model: model, schedule: schedule, over: communicator)
-      try fixture.load(into: trainer.parameters.view)
+      let needsReference = traits.survey == .mismatched || configuration.referenceSync.every > 0
+      let trainer = try Trainer(
+        configuration, model: model, needsReference: needsReference, schedule: schedule, over: communicator)
+      try fixture.load(into: trainer.weights.trained.view, model.layout)
+      if let reference = trainer.weights.reference { try fixture.load(into: reference.view, model.layout) }
       return trainer
     }
 
@@ -53,11 +63,11 @@ import Transformer
     func train(over communicator: any Communicator = LocalCommunicator()) throws -> (
       parameters: [Float], norms: [Double]
     ) {
-      let trainer = try trainer(over: communicator)
+      let (trainer, task) = (try trainer(over: communicator), task())
       let norms = try Self.batches.enumerated().map { step, batch in
-        try trainer.step(step, trainer.plan(batch, of: data), of: data).gradientNorm
+        try trainer.step(step, trainer.plan(batch, of: task), of: task).gradientNorm
       }
-      return (trainer.parameters.values, norms)
+      return (trainer.weights.trained.values, norms)
     }
   }
 
@@ -66,7 +76,18 @@ import Transformer
     ("llama-biased", ["objective.name=sft", "optimizer.weight_decay=0.1"]), ("mistral", ["batch.unit_tokens=40"]),
   ]
 
-  @Test(arguments: runs)
+  /// Objectives that look at the whole batch, that remember, or that need more than sums of log-probabilities.
+  static let coupledRuns: [(String, [String])] = [
+    ("llama-gqa", ["objective.name=kto"]), ("qwen3", ["objective.name=kto", "objective.kl=opposite"]),
+    ("llama-gqa", ["objective.name=aot"]), ("mistral", ["objective.name=aot_unpaired"]),
+    ("llama-gqa", ["objective.name=bco"]), ("qwen2", ["objective.name=bradley_terry", "batch.unit_tokens=40"]),
+    ("llama-gqa", ["objective.name=regression"]),
+    ("llama-gqa", ["objective.name=[dpo, sft]", "objective.weights=[1, 0.3]"]),
+    ("llama-gqa", ["objective.humanline=yes", "objective.reference_sync=1", "objective.reference_mixup=1"]),
+    ("llama-gqa", ["objective.reference_sync=2", "objective.ld_alpha=0.5"]),
+  ]
+
+  @Test(arguments: runs + coupledRuns)
   func anyNumberOfRanksGivesTheSameBits(model: String, settings: [String]) throws {
     let setup = try Setup(model, settings)
     let alone = try setup.train()
@@ -94,9 +115,9 @@ import Transformer
   @Test(arguments: runs)
   func aStepIsTheMeanGradientOfTheBatch(model: String, settings: [String]) throws {
     let setup = try Setup(model, settings)
-    let trainer = try setup.trainer()
+    let (trainer, task) = (try setup.trainer(), setup.task())
     let batch = [3, 1, 4, 7, 0]
-    let result = try trainer.step(0, trainer.plan(batch, of: setup.data), of: setup.data)
+    let result = try trainer.step(0, trainer.plan(batch, of: task), of: task)
     let expected = try gradientNorm(setup, batch)
     #expect(abs(result.gradientNorm / expected - 1) <= Self.gradientTolerance)
     #expect(result.learningRate == 1e-3 && !result.isStopping)
@@ -104,11 +125,17 @@ import Transformer
 
   /// The norm of Σ w·∂loss / normaliser over a batch, one example after the other, summed in Float64.
   private func gradientNorm(_ setup: Setup, _ batch: [Int]) throws -> Double {
-    let (dataset, objective) = (setup.data.dataset, setup.configuration.objective)
+    let (dataset, objective) = (setup.dataset, setup.configuration.loss.objective)
+    let reference = setup.task().data.reference.sums
     let parameters = try FloatBuffer(count: setup.fixture.layout.count, purpose: "test")
     let gradients = try FloatBuffer(count: setup.fixture.layout.count, purpose: "test")
     try setup.fixture.load(into: parameters.view)
-    var (sum, normalizer) = ([Double](repeating: 0, count: gradients.count), 0.0)
+    var sum = [Double](repeating: 0, count: gradients.count)
+    let amount = { (index: Int) in
+      setup.configuration.normalization == .weight ? dataset.example(index).weight : 1
+    }
+    let normalizer = batch.reduce(0) { $0 + amount($1) }
+    let perToken = normalizer / batch.reduce(0) { $0 + amount($1) * Double(dataset.completionLength($1, 0)) }
     for index in batch {
       let record = dataset.example(index)
       var unit = WorkUnit()
@@ -117,22 +144,23 @@ import Transformer
       for completion in completions { unit.addCompletion(dataset.tokens(completion.tokenRange)) }
       let model = try LanguageModel(
         setup.fixture.configuration,
-        capacity: UnitCapacity(tokens: unit.tokens.count, predictions: unit.targets.count, sequence: 64), trains: true)
-      model.differentiate(unit, parameters: parameters.view, gradients: gradients.view) { group in
+        capacity: UnitCapacity(tokens: unit.tokens.count, predictions: unit.targets.count, sequence: 64),
+        trained: TrainedParameters(all: setup.fixture.layout))
+      model.differentiate(unit, parameters: parameters.view, values: parameters.view, gradients: gradients.view) {
+        group in
         let logps = unit.completions.enumerated().map { offset, span in
-          CompletionLogProbability(
-            policy: model.logProbability(of: span), reference: setup.data.reference[record.firstCompletion + offset],
+          ScoredCompletion(
+            policy: model.output(of: span), reference: reference[record.firstCompletion + offset],
             tokens: span.tokenCount)
         }
-        var derivatives = logps.map { _ in 0.0 }
-        _ = objective.evaluate(ObjectiveGroup(completions: logps, softLabel: record.q), derivatives: &derivatives)
+        let loss = objective.loss(
+          of: ObjectiveGroup(completions: logps, softLabel: record.q, examplesPerToken: perToken))
+        let derivatives = logps.indices.map { loss.derivatives[$0] }
         for (derivative, span) in zip(derivatives, unit.completions) {
           for row in span.rows { model.tokenDerivatives.base[row] = Float(derivative) }
         }
       }
       for i in sum.indices { sum[i] += record.weight * Double(gradients.view.base[i]) }
-      let amount = type(of: objective).normalizationUnit == .tokens ? Double(completions[0].length) : 1
-      normalizer += amount * (setup.configuration.normalization == .weight ? record.weight : 1)
     }
     return sum.reduce(0) { $0 + $1 * $1 }.squareRoot() / normalizer
   }
@@ -152,26 +180,26 @@ import Transformer
   @Test(arguments: [1e-25, 1e-60, 1e-300, 1e30])
   func weightsThatCannotBeSummedAreRefused(factor: Double) throws {
     let setup = try Setup("llama-gqa", ["objective.normalization=weight"], weight: { _ in factor })
-    let trainer = try setup.trainer()
-    let before = trainer.parameters.values
-    _ = fault(.data) { _ = try trainer.step(0, trainer.plan([0, 1], of: setup.data), of: setup.data) }
-    #expect(trainer.parameters.values == before)
+    let (trainer, task) = (try setup.trainer(), setup.task())
+    let before = trainer.weights.trained.values
+    _ = fault(.data) { _ = try trainer.step(0, trainer.plan([0, 1], of: task), of: task) }
+    #expect(trainer.weights.trained.values == before)
   }
 
   /// The message of a step that must fail and leave the parameters alone.
   private func failingStep(_ setup: Setup, _ batch: [Int], _ prepare: (Trainer) -> Void = { _ in }) throws -> String {
-    let trainer = try setup.trainer()
+    let (trainer, task) = (try setup.trainer(), setup.task())
     prepare(trainer)
-    let before = trainer.parameters.values.map(\.bitPattern)
-    let message = fault(.nonFinite) { _ = try trainer.step(0, trainer.plan(batch, of: setup.data), of: setup.data) }
-    #expect(trainer.parameters.values.map(\.bitPattern) == before)
+    let before = trainer.weights.trained.values.map(\.bitPattern)
+    let message = fault(.nonFinite) { _ = try trainer.step(0, trainer.plan(batch, of: task), of: task) }
+    #expect(trainer.weights.trained.values.map(\.bitPattern) == before)
     return message
   }
 
   @Test func aLossThatIsNotFiniteNamesItsExample() throws {
     let setup = try Setup("llama-gqa")
     let message = try failingStep(setup, [7]) { trainer in
-      for i in 0..<trainer.parameters.count { trainer.parameters.view.base[i] = .nan }
+      for i in 0..<trainer.weights.trained.count { trainer.weights.trained.view.base[i] = .nan }
     }
     #expect(message.contains("example 7"), "\(message)")
   }

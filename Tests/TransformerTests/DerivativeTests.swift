@@ -14,7 +14,7 @@ import Transformer
   private func loss(_ model: LanguageModel, _ unit: WorkUnit, _ parameters: FloatView) -> Double {
     model.score(unit, parameters: parameters)
     return unit.completions.enumerated().reduce(0.0) { sum, completion in
-      sum + Self.derivative(completion.offset) * model.logProbability(of: completion.element)
+      sum + Self.derivative(completion.offset) * model.output(of: completion.element)
     }
   }
 
@@ -27,7 +27,7 @@ import Transformer
     let result = try Differentiation([unit], fixture.configuration, fixture.parameters) { model, unit, group in
       model.write(group.completions.map(Self.derivative), unit, group)
     }
-    let model = try LanguageModel(fixture.configuration, capacity: UnitCapacity([unit]), trains: false)
+    let model = try LanguageModel(fixture.configuration, capacity: UnitCapacity([unit]), trained: nil)
     let parameters = fixture.parameters.view
     for tensor in fixture.layout.tensors {
       let order = tensor.range.sorted { abs(result.gradient[$0]) > abs(result.gradient[$1]) }
@@ -73,7 +73,7 @@ import Transformer
   /// The log-probability of every token behind a prompt.
   private func distribution(_ configuration: ModelConfiguration, _ parameters: FloatBuffer) throws -> [Double] {
     let unit = WorkUnit([([7, 4_000, 11], (0..<Int32(Self.vocabulary)).map { [$0] })])
-    let model = try LanguageModel(configuration, capacity: UnitCapacity([unit]), trains: false)
+    let model = try LanguageModel(configuration, capacity: UnitCapacity([unit]), trained: nil)
     model.score(unit, parameters: parameters.view)
     return Array(model.tokenLogProbabilities)
   }

@@ -19,7 +19,7 @@ import Transformer
       (pair["chosen"]?.doubles ?? []) + (pair["rejected"]?.doubles ?? [])
     }
     let unit = fixture.pairUnit
-    let model = try LanguageModel(fixture.configuration, capacity: UnitCapacity([unit]), trains: false)
+    let model = try LanguageModel(fixture.configuration, capacity: UnitCapacity([unit]), trained: nil)
     model.score(unit, parameters: fixture.parameters.view)
     try #require(expected.count == unit.targets.count)
     for (row, reference) in expected.enumerated() {

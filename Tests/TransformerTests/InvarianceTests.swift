@@ -122,11 +122,11 @@ import Transformer
     let fixture = try ModelFixture(name)
     let unit = fixture.pairUnit
     let trained = try differentiate(fixture, [unit])
-    let model = try LanguageModel(fixture.configuration, capacity: UnitCapacity([unit]), trains: false)
+    let model = try LanguageModel(fixture.configuration, capacity: UnitCapacity([unit]), trained: nil)
     model.score(unit, parameters: fixture.parameters.view)
     #expect(Array(model.tokenLogProbabilities) == trained.logProbabilities[0])
     let sum = unit.completions[2].rows.reduce(0.0) { $0 + model.tokenLogProbabilities[$1] }
-    #expect(model.logProbability(of: unit.completions[2]) == sum)
+    #expect(model.output(of: unit.completions[2]) == sum)
   }
 
   // A model allocates for its largest unit; a smaller one must not see what the larger left behind.

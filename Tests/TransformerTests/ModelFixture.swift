@@ -91,13 +91,17 @@ struct Differentiation {
     _ units: [WorkUnit], _ configuration: ModelConfiguration, _ parameters: FloatBuffer,
     budget: MemoryBudget = MemoryBudget(), objective: (LanguageModel, WorkUnit, GroupSpan) -> Void
   ) throws {
-    let model = try LanguageModel(configuration, capacity: UnitCapacity(units), trains: true, budget: budget)
+    let model = try LanguageModel(
+      configuration, capacity: UnitCapacity(units), trained: TrainedParameters(all: ParameterLayout(configuration)),
+      budget: budget)
     let gradients = try FloatBuffer(count: model.layout.count, purpose: "test")
     gradient = Array(repeating: 0, count: gradients.count)
     for unit in units {
       // What a unit leaves behind must not show in the next.
       for i in 0..<gradients.count { gradients.view.base[i] = .nan }
-      model.differentiate(unit, parameters: parameters.view, gradients: gradients.view) { objective(model, unit, $0) }
+      model.differentiate(unit, parameters: parameters.view, values: parameters.view, gradients: gradients.view) {
+        objective(model, unit, $0)
+      }
       for i in 0..<gradients.count { gradient[i] += Double(gradients.view.base[i]) }
       logProbabilities.append(Array(model.tokenLogProbabilities[..<unit.targets.count]))
     }
@@ -131,7 +135,7 @@ extension LanguageModel {
 
   /// The summed log-probabilities of a group's completions.
   func sums(_ unit: WorkUnit, _ group: GroupSpan) -> [Double] {
-    group.completions.map { logProbability(of: unit.completions[$0]) }
+    group.completions.map { output(of: unit.completions[$0]) }
   }
 }
 

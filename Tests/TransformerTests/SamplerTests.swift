@@ -27,7 +27,7 @@ import Transformer
   private func distribution(_ fixture: ModelFixture, _ sequence: [Int32], temperature: Double) throws -> [Double] {
     let tokens = (0..<Int32(fixture.configuration.vocabularySize)).map { [$0] }
     let unit = WorkUnit([(sequence, tokens)])
-    let model = try LanguageModel(fixture.configuration, capacity: UnitCapacity([unit]), trains: false)
+    let model = try LanguageModel(fixture.configuration, capacity: UnitCapacity([unit]), trained: nil)
     model.score(unit, parameters: fixture.parameters.view)
     let weights = model.tokenLogProbabilities.map { exp($0 / temperature) }
     let total = weights.reduce(0, +)

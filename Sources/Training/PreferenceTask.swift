@@ -1,0 +1,229 @@
+import AlignmentCore
+import Objectives
+import PreferenceData
+import Transformer
+
+/// A dataset and what an objective needs to know about it beside its tokens.
+package struct ObjectiveData {
+  package let dataset: TokenizedDataset
+  package let reference: ReferenceTable
+
+  package init(dataset: TokenizedDataset, reference: ReferenceTable) {
+    self.dataset = dataset
+    self.reference = reference
+  }
+}
+
+/// Learning from preferences: an objective on the examples of a dataset.
+package final class PreferenceTask: TrainingTask {
+  package let data: ObjectiveData
+  package private(set) var loss: PreferenceLoss
+  package let groups: any PromptGroups
+  package let needsLiveReference: Bool
+  private let normalization: RunConfiguration.Normalization
+  private let contextLength: Int
+  private let completions: Int
+  /// The group that is being evaluated.
+  private var group = ObjectiveGroup()
+  /// The groups of the survey and of the batch as shared tables give them.
+  private var surveyed: [ObjectiveGroup] = []
+  package private(set) var batch: [ObjectiveGroup] = []
+  private var examples: [Int] = []
+  private var examplesPerToken = 1.0
+
+  /// - Parameters:
+  ///   - needsLiveReference: whether the reference moves, so that stored log-probabilities are of no use.
+  package init(
+    _ loss: PreferenceLoss, data: ObjectiveData, normalization: RunConfiguration.Normalization, contextLength: Int,
+    needsLiveReference: Bool = false
+  ) {
+    self.loss = loss
+    self.data = data
+    self.normalization = normalization
+    self.contextLength = contextLength
+    self.needsLiveReference = needsLiveReference
+    completions = loss.objective.traits.groupKind == .pair ? 2 : 1
+    groups = loss.objective.traits.output == .score ? ScoredGroups(data.dataset) : data.dataset
+  }
+
+  /// Loss, then policy and reference of each completion.
+  package var columns: Int { 1 + 2 * completions }
+
+  package func normalizer(of examples: [Int]) -> Double {
+    examples.reduce(0) { $0 + (normalization == .weight ? data.dataset.example($1).weight : 1) }
+  }
+
+  package func begin(_ examples: [Int], normalizer: Double) {
+    self.examples = examples
+    var tokens = 0.0
+    for index in examples {
+      let record = data.dataset.example(index)
+      let length = Double(data.dataset.completion(0, of: record).length)
+      tokens += normalization == .weight ? record.weight * length : length
+    }
+    examplesPerToken = normalizer / tokens
+  }
+
+  /// What the objective learned in earlier steps; part of a checkpoint.
+  package var state: [Double] {
+    get { loss.objective.state }
+    set { loss.objective.state = newValue }
+  }
+}
+
+// MARK: - Survey
+
+extension PreferenceTask {
+  package func survey(of examples: [Int]) -> BatchSurvey? {
+    switch loss.objective.traits.survey {
+    case .none: return nil
+    case .own: return BatchSurvey(groups: groups, indices: examples, needsReference: false)
+    case .mismatched:
+      let groups = MismatchedGroups(examples, of: data.dataset, contextLength: contextLength)
+      return BatchSurvey(groups: groups, indices: Array(0..<groups.count), needsReference: true)
+    }
+  }
+
+  package func recordSurvey(_ group: UnitGroup, into table: inout StepTable) {
+    collect(group, isOwn: loss.objective.traits.survey == .own)
+    record(slot: group.span.slot, loss: 0, into: &table)
+  }
+
+  package func finishSurvey(_ table: StepTable) {
+    gather(table, into: &surveyed)
+    loss.objective.prepare(for: surveyed)
+  }
+
+  package func observe(_ table: StepTable) {
+    gather(table, into: &batch)
+    loss.objective.observe(batch)
+  }
+
+  /// Rebuilds groups from a shared table, in place.
+  private func gather(_ table: StepTable, into batch: inout [ObjectiveGroup]) {
+    if batch.count != table.rows || batch.first?.completions.count != completions {
+      let empty = ScoredCompletion(policy: 0, tokens: 1)
+      batch = (0..<table.rows).map { _ in
+        ObjectiveGroup(completions: Array(repeating: empty, count: completions))
+      }
+    }
+    for slot in 0..<table.rows {
+      describe(&batch[slot], example: examples[slot], slot: slot)
+      for index in 0..<completions {
+        batch[slot].completions[index].policy = table[slot, 1 + 2 * index]
+        batch[slot].completions[index].reference = table[slot, 2 + 2 * index]
+      }
+    }
+  }
+}
+
+// MARK: - Losses
+
+extension PreferenceTask {
+  package func evaluate(_ group: UnitGroup, writesDerivatives: Bool, into table: inout StepTable) throws {
+    collect(group, isOwn: true)
+    let weight = self.group.weight
+    let result = loss.objective.loss(of: self.group)
+    guard result.value.isFinite else { throw notFinite(group.span.example, result.value) }
+    record(slot: group.span.slot, loss: weight * result.value, into: &table)
+    guard writesDerivatives else { return }
+    for (index, completion) in group.span.completions.enumerated() {
+      write(weight * result.derivatives[index], for: group.unit.completions[completion], offset: index, group)
+    }
+  }
+
+  private func notFinite(_ example: Int, _ loss: Double) -> Fault {
+    let row = data.dataset.example(example).rowIndex
+    return Fault(
+      .nonFinite, "the loss of example \(example) (row \(row) of the data) is \(loss)",
+      hint: "lower the learning rate or look at that row; the weights are those before this step")
+  }
+
+  private func record(slot: Int, loss: Double, into table: inout StepTable) {
+    table[slot, 0] = loss
+    for (index, completion) in group.completions.enumerated() {
+      table[slot, 1 + 2 * index] = completion.policy
+      table[slot, 2 + 2 * index] = completion.reference
+    }
+  }
+
+  /// Fills ``group`` from what the model says.
+  ///
+  /// - Parameters:
+  ///   - isOwn: whether the completions are the example's own, whose reference may be stored.
+  private func collect(_ source: UnitGroup, isOwn: Bool) {
+    describe(&group, example: source.span.example, slot: source.span.slot)
+    group.completions.removeAll(keepingCapacity: true)
+    for (offset, index) in source.span.completions.enumerated() {
+      let span = source.unit.completions[index]
+      var completion = ScoredCompletion(policy: 0, tokens: span.tokenCount)
+      if loss.reduction.isPlain {
+        completion.policy = source.model.output(of: span)
+        completion.reference =
+          source.reference.isEmpty || (isOwn && !needsLiveReference)
+          ? storedReference(source.span.example, offset) : source.reference[span.rows].reduce(0, +)
+      } else {
+        let policy = UnsafeBufferPointer(rebasing: source.model.tokenLogProbabilities[span.rows])
+        withReference(source, span, offset, isOwn: isOwn) {
+          (completion.policy, completion.reference) = loss.reduction.reduce(
+            policy: policy, reference: $0, shorter: shortest(source))
+        }
+      }
+      group.completions.append(completion)
+    }
+  }
+
+  private func describe(_ group: inout ObjectiveGroup, example: Int, slot: Int) {
+    let record = data.dataset.example(example)
+    group.softLabel = record.q
+    group.margin = record.margin
+    group.weight = record.weight
+    group.isDesirable = data.dataset.completion(0, of: record).role.isDesirable
+    group.examplesPerToken = examplesPerToken
+    group.slot = slot
+    for index in group.completions.indices where index < record.completionCount {
+      group.completions[index].tokens = data.dataset.completion(index, of: record).length
+    }
+  }
+
+  private func storedReference(_ example: Int, _ offset: Int) -> Double {
+    guard !data.reference.sums.isEmpty else { return 0 }
+    return data.reference.sums[data.dataset.example(example).firstCompletion + offset]
+  }
+
+  /// The reference's log-probability of each token of a completion; empty if there is none.
+  private func withReference(
+    _ source: UnitGroup, _ span: CompletionSpan, _ offset: Int, isOwn: Bool,
+    _ body: (UnsafeBufferPointer<Double>) -> Void
+  ) {
+    if !source.reference.isEmpty, needsLiveReference || !isOwn {
+      return body(UnsafeBufferPointer(rebasing: source.reference[span.rows]))
+    }
+    let completion = data.dataset.example(source.span.example).firstCompletion + offset
+    data.reference.withTokens(ofCompletion: completion, body)
+  }
+
+  private func shortest(_ source: UnitGroup) -> Int {
+    source.span.completions.reduce(.max) { min($0, source.unit.completions[$1].tokenCount) }
+  }
+
+  /// Writes the derivative of a completion's number into the rows of the model's head.
+  private func write(_ derivative: Double, for span: CompletionSpan, offset: Int, _ source: UnitGroup) {
+    let model = source.model
+    if model.head == .score {
+      model.scalarDerivatives.base[span.rows.lowerBound] = Float(derivative)
+    } else if loss.reduction.isPlain {
+      for row in span.rows { model.tokenDerivatives.base[row] = Float(derivative) }
+    } else {
+      let shorter = shortest(source)
+      withReference(source, span, offset, isOwn: true) { reference in
+        for (token, row) in span.rows.enumerated() {
+          let slope = loss.reduction.slope(
+            policy: model.tokenLogProbabilities[row], reference: reference.isEmpty ? 0 : reference[token], token: token,
+            shorter: shorter)
+          model.tokenDerivatives.base[row] = Float(derivative * slope)
+        }
+      }
+    }
+  }
+}
