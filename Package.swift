@@ -38,16 +38,18 @@ let package = Package(
     .target(name: "Optimization", dependencies: ["Kernels", "AlignmentCore"]),
     .target(name: "Collectives", dependencies: ["CMPI", "Kernels", "AlignmentCore"]),
     .target(name: "SyntheticWorld", dependencies: ["AlignmentCore"]),
+    .target(name: "Rewards", dependencies: ["SyntheticWorld", "AlignmentCore"]),
     .target(
       name: "Training",
       dependencies: [
-        "Transformer", "Kernels", "Tokenization", "PreferenceData", "Objectives", "Optimization", "Collectives",
-        "Checkpoints", "JSON", "AlignmentCore", "Yams", .product(name: "Logging", package: "swift-log"),
+        "Transformer", "Kernels", "Tokenization", "PreferenceData", "Objectives", "Rewards", "Optimization",
+        "Collectives", "Checkpoints", "JSON", "AlignmentCore", "Yams", .product(name: "Logging", package: "swift-log"),
       ]),
     .executableTarget(
       name: "adalign",
       dependencies: [
-        "Training", "SyntheticWorld", "PreferenceData", "Collectives", "Checkpoints", "JSON", "AlignmentCore",
+        "Training", "Transformer", "SyntheticWorld", "PreferenceData", "Collectives", "Checkpoints", "JSON",
+        "AlignmentCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -67,17 +69,19 @@ let package = Package(
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
     .testTarget(name: "AlignmentCoreTests", dependencies: ["AlignmentCore"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "JSON", "AlignmentCore"]),
-    .testTarget(name: "TransformerTests", dependencies: ["Transformer", "Checkpoints", "JSON", "AlignmentCore"]),
+    .testTarget(
+      name: "TransformerTests", dependencies: ["Transformer", "Kernels", "Checkpoints", "JSON", "AlignmentCore"]),
     // Counts allocations; linked into the tests only.
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Transformer", "Kernels", "Objectives", "Optimization", "Collectives", "PreferenceData",
-        "Checkpoints", "JSON", "AlignmentCore", "CAllocationCounter",
+        "Training", "Transformer", "Kernels", "Tokenization", "Objectives", "Optimization", "Collectives",
+        "PreferenceData", "Checkpoints", "JSON", "AlignmentCore", "CAllocationCounter",
       ]),
     .testTarget(name: "ObjectivesTests", dependencies: ["Objectives", "AlignmentCore"]),
-    .testTarget(name: "OptimizationTests", dependencies: ["Optimization", "JSON", "AlignmentCore"]),
+    .testTarget(
+      name: "OptimizationTests", dependencies: ["Optimization", "JSON", "AlignmentCore", "CAllocationCounter"]),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "AlignmentCore"]),
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "JSON", "AlignmentCore"], exclude: ["Fixtures"]),

@@ -18,7 +18,7 @@ package struct OptionDescription: Sendable {
     self.meaning = meaning
   }
 
-  /// One of an enumeration's raw values.
+  /// One of an enumeration's raw values; `true` and `false` stand for `yes` and `no` where those are all there are.
   package init<Choice>(_ name: String, default value: Choice, _ meaning: String)
   where Choice: RawRepresentable<String> & CaseIterable {
     self.name = name
@@ -78,6 +78,7 @@ package struct OptionValues: Sendable {
       guard let value = Double(text), range.contains(value) else { return false }
       numbers[description.name] = value
     case .choice(_, let names):
+      let text = names == ["no", "yes"] ? ["false": "no", "true": "yes"][text] ?? text : text
       guard names.contains(text) else { return false }
       choices[description.name] = text
     }

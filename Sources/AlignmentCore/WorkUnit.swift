@@ -42,13 +42,6 @@ package struct WorkUnit: Sendable {
 
   package init() {}
 
-  /// Single tokens at given positions, one for each of several sequences: a step of decoding.
-  package init(tokens: [Int32], positions: [Int32]) {
-    precondition(tokens.count == positions.count, "\(tokens.count) tokens at \(positions.count) positions")
-    self.tokens = tokens
-    self.positions = positions
-  }
-
   /// Makes room, so that groups within these totals can be added without allocation.
   package mutating func reserve(tokens tokenCount: Int, groups groupCount: Int, completions completionCount: Int) {
     tokens.reserveCapacity(tokenCount)
@@ -107,6 +100,12 @@ package struct WorkUnit: Sendable {
     targets.append(completion[completion.count - 1])
     append(completion, from: groups[group].promptLength)
     groups[group].completions = groups[group].completions.lowerBound..<completions.count
+  }
+
+  /// Adds a token that belongs to no group: the newest of one of the sequences of a step of decoding.
+  package mutating func appendToken(_ token: Int32, at position: Int) {
+    tokens.append(token)
+    positions.append(Int32(position))
   }
 
   private mutating func append(_ run: UnsafeBufferPointer<Int32>, from position: Int) {

@@ -17,6 +17,8 @@ SIMD_INLINE f32x16 simd_min(f32x16 a, f32x16 b) { return __builtin_elementwise_m
 SIMD_INLINE f32x16 simd_bound_below(f32x16 a, f32x16 b) { return a > b ? a : b; }
 SIMD_INLINE f32x16 simd_bound_above(f32x16 a, f32x16 b) { return a < b ? a : b; }
 SIMD_INLINE f32x16 simd_abs(f32x16 a) { return __builtin_elementwise_abs(a); }
+/// 1 or −1 with the sign of a; 0 and what is no number stay as they are.
+SIMD_INLINE f32x16 simd_sign(f32x16 a) { return a > 0 ? (f32x16)1.0f : a < 0 ? (f32x16)-1.0f : a; }
 SIMD_INLINE f32x16 simd_sqrt(f32x16 a) { return __builtin_elementwise_sqrt(a); }
 SIMD_INLINE f32x16 simd_round(f32x16 a) { return __builtin_elementwise_roundeven(a); }
 SIMD_INLINE f32x16 simd_fma(f32x16 a, f32x16 b, f32x16 c) { return __builtin_elementwise_fma(a, b, c); }
@@ -41,3 +43,64 @@ SIMD_INLINE i64x8 simd_to_int64(f32x8 a) { return __builtin_convertvector(__buil
 SIMD_INLINE f64x8 simd_int64_to_double(i64x8 a) { return __builtin_convertvector(a, f64x8); }
 SIMD_INLINE f32x8 simd_double_to_float(f64x8 a) { return __builtin_convertvector(a, f32x8); }
 SIMD_INLINE f64x8 simd_float_to_double(f32x8 a) { return __builtin_convertvector(a, f64x8); }
+SIMD_INLINE f64x8 simd_fma_double(f64x8 a, f64x8 b, f64x8 c) { return __builtin_elementwise_fma(a, b, c); }
+
+/// a in the lanes where x < bound, 0 in the others.
+SIMD_INLINE f32x16 simd_keep_below(f32x16 a, f32x16 x, f32x16 bound) { return x < bound ? a : (f32x16)0; }
+SIMD_INLINE f32x16 simd_keep_from(f32x16 a, f32x16 x, f32x16 bound) { return x >= bound ? a : (f32x16)0; }
+
+typedef _Bool b1x16 __attribute__((ext_vector_type(16)));
+
+/// One bit for each lane with lower <= x < upper.
+SIMD_INLINE unsigned simd_bits_between(f32x16 x, f32x16 lower, f32x16 upper) {
+  b1x16 inside = __builtin_convertvector((x >= lower) & (x < upper), b1x16);
+  unsigned short bits;
+  __builtin_memcpy(&bits, &inside, sizeof bits);
+  return bits;
+}
+
+/// The lanes that a bit names, moved to the front; the other lanes are undefined.
+SIMD_INLINE f32x16 simd_compress(f32x16 a, unsigned bits) {
+#ifdef __AVX512F__
+  return __builtin_ia32_compresssf512_mask(a, a, (unsigned short)bits);
+#else
+  f32x16 front = a;
+  for (int lane = 0, next = 0; lane < 16; lane++)
+    if (bits >> lane & 1) front[next++] = a[lane];
+  return front;
+#endif
+}
+
+/// Whether sixteen vectors of sixteen floats and what they are multiplied by fit into registers.
+SIMD_INLINE int simd_has_many_registers(void) {
+#ifdef __AVX512F__
+  return 1;
+#else
+  return 0;
+#endif
+}
+
+SIMD_INLINE void simd_prefetch(const float *address) { __builtin_prefetch(address); }
+
+/// The 16 x 16 transpose of rows that lie `source_stride` floats apart, by four perfect shuffles of the rows.
+SIMD_INLINE void simd_transpose(const float *source, long source_stride, float *target, long target_stride) {
+  typedef float unaligned __attribute__((ext_vector_type(16), aligned(4)));
+  f32x16 rows[16], shuffled[16];
+#pragma unroll
+  for (int i = 0; i < 16; i++) rows[i] = *(const unaligned *)(source + i * source_stride);
+#pragma unroll
+  for (int round = 0; round < 4; round++) {
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      f32x16 a = rows[i], b = rows[i + 8];
+      shuffled[2 * i] =
+          __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+      shuffled[2 * i + 1] =
+          __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
+#pragma unroll
+    for (int i = 0; i < 16; i++) rows[i] = shuffled[i];
+  }
+#pragma unroll
+  for (int i = 0; i < 16; i++) *(unaligned *)(target + i * target_stride) = rows[i];
+}

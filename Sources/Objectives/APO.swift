@@ -1,6 +1,6 @@
 import AlignmentCore
 
-/// Anchored preference optimisation, APO-zero (D'Oosterlinck et al. 2024, arXiv 2408.06266, eq. 1):
+/// Anchored preference optimisation, APO-zero (D'Oosterlinck et al. 2024, arXiv 2408.06266, eq. 7):
 /// 1 − σ(β·c) + σ(β·r) raises the chosen completion and lowers the rejected one.
 package struct APOZero: PairObjective {
   package static let name = "apo_zero"
@@ -19,7 +19,7 @@ package struct APOZero: PairObjective {
   package func reward(_ completion: ScoredCompletion) -> Double { beta * completion.logRatio }
 }
 
-/// Anchored preference optimisation, APO-down (arXiv 2408.06266, eq. 2): σ(β·c) + 1 − σ(β·Δ) lowers both completions, the
+/// Anchored preference optimisation, APO-down (arXiv 2408.06266, eq. 8): σ(β·c) + 1 − σ(β·Δ) lowers both completions, the
 /// rejected one more.
 package struct APODown: PairObjective {
   package static let name = "apo_down"

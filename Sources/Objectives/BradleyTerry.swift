@@ -2,7 +2,7 @@ import AlignmentCore
 
 /// The Bradley–Terry likelihood of a reward model (Ouyang et al. 2022, arXiv 2203.02155, eq. 1): −log σ(s⁺ − s⁻ − m), m the
 /// margin of the row (Touvron et al. 2023, arXiv 2307.09288, eq. 2), and a penalty κ·(s⁺ + s⁻)² that keeps scores centred
-/// (Eisenstein et al. 2023, arXiv 2312.09244, §3).
+/// (Eisenstein et al. 2023, arXiv 2312.09244, eq. 2).
 package struct BradleyTerry: PairObjective {
   package static let name = "bradley_terry"
   package static let summary = "reward model on pairs, arXiv 2203.02155; margins from the data"

@@ -1,6 +1,6 @@
 import AlignmentCore
 
-/// Discovered preference optimisation (Lu et al. 2024, arXiv 2406.08414, §5): with ℓ = β·Δ and m = σ(ℓ/τ),
+/// Discovered preference optimisation (Lu et al. 2024, arXiv 2406.08414, eq. 5): with ℓ = β·Δ and m = σ(ℓ/τ),
 /// (1 − m)·(−log σ(ℓ)) + m·e^(−ℓ).
 package struct DiscoPOP: PairObjective {
   package static let name = "discopop"

@@ -13,19 +13,19 @@ package enum Divergence: Sendable, Equatable {
   case alpha(Double)
 
   package enum Name: String, CaseIterable, Sendable {
-    case reverse_kl
-    case forward_kl
-    case js_divergence
-    case alpha_divergence
+    case reverseKL = "reverse_kl"
+    case forwardKL = "forward_kl"
+    case jensenShannon = "js_divergence"
+    case alpha = "alpha_divergence"
   }
 
   package init(_ name: Name, alpha: Double) {
     switch name {
-    case .reverse_kl: self = .reverseKL
-    case .forward_kl: self = .forwardKL
-    case .js_divergence: self = .jensenShannon
-    // For α → 1 the alpha divergence is the reverse KL.
-    case .alpha_divergence: self = alpha == 1 ? .reverseKL : .alpha(alpha)
+    case .reverseKL: self = .reverseKL
+    case .forwardKL: self = .forwardKL
+    case .jensenShannon: self = .jensenShannon
+    // For α → 1 the alpha divergence is the reverse KL, and 1/(α − 1) drowns the differences of scores.
+    case .alpha: self = alpha > 1 - 1e-6 ? .reverseKL : .alpha(alpha)
     }
   }
 
@@ -59,20 +59,25 @@ struct DivergentObjective: Objective {
   var traits: ObjectiveTraits { base.traits }
 
   func loss(of group: ObjectiveGroup) -> Dual {
-    var transformed = group
-    var slopes = SIMD2<Double>(repeating: 1)
+    let (scores, slopes) = transformed(group)
+    let loss = base.loss(of: scores)
+    return Dual(loss.value, derivatives: loss.derivatives * slopes)
+  }
+
+  /// The group with scores for log-ratios, and the derivative of each.
+  private func transformed(_ group: ObjectiveGroup) -> (group: ObjectiveGroup, slopes: SIMD2<Double>) {
+    var result = (group: group, slopes: SIMD2<Double>(repeating: 1))
     for (index, completion) in group.completions.enumerated() {
       let score = divergence.score(Dual(completion.logRatio, derivatives: [1, 0]))
-      transformed.completions[index].policy = completion.reference + score.value
-      slopes[index] = score.derivatives[0]
+      result.group.completions[index].policy = completion.reference + score.value
+      result.slopes[index] = score.derivatives[0]
     }
-    let loss = base.loss(of: transformed)
-    return Dual(loss.value, derivatives: loss.derivatives * slopes)
+    return result
   }
 
   func reward(_ completion: ScoredCompletion) -> Double { base.reward(completion) }
   mutating func prepare(for batch: [ObjectiveGroup]) { base.prepare(for: batch) }
-  mutating func observe(_ batch: [ObjectiveGroup]) { base.observe(batch) }
+  mutating func observe(_ batch: [ObjectiveGroup]) { base.observe(batch.map { transformed($0).group }) }
   var metrics: [(name: String, value: Double)] { base.metrics }
 
   var state: [Double] {

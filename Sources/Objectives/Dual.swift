@@ -29,42 +29,46 @@ extension Dual: ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral {
 }
 
 extension Dual {
-  static func + (a: Dual, b: Dual) -> Dual { Dual(a.value + b.value, derivatives: a.derivatives + b.derivatives) }
-  static func - (a: Dual, b: Dual) -> Dual { Dual(a.value - b.value, derivatives: a.derivatives - b.derivatives) }
-  static prefix func - (a: Dual) -> Dual { Dual(-a.value, derivatives: -a.derivatives) }
+  package static func + (a: Dual, b: Dual) -> Dual {
+    Dual(a.value + b.value, derivatives: a.derivatives + b.derivatives)
+  }
+  package static func - (a: Dual, b: Dual) -> Dual {
+    Dual(a.value - b.value, derivatives: a.derivatives - b.derivatives)
+  }
+  package static prefix func - (a: Dual) -> Dual { Dual(-a.value, derivatives: -a.derivatives) }
 
-  static func * (a: Dual, b: Dual) -> Dual {
+  package static func * (a: Dual, b: Dual) -> Dual {
     Dual(a.value * b.value, derivatives: a.derivatives * b.value + b.derivatives * a.value)
   }
 
-  static func * (a: Double, b: Dual) -> Dual { Dual(a * b.value, derivatives: a * b.derivatives) }
-  static func / (a: Dual, b: Double) -> Dual { Dual(a.value / b, derivatives: a.derivatives / b) }
+  package static func * (a: Double, b: Dual) -> Dual { Dual(a * b.value, derivatives: a * b.derivatives) }
+  package static func / (a: Dual, b: Double) -> Dual { Dual(a.value / b, derivatives: a.derivatives / b) }
 
-  var squared: Dual { mapped(value * value, slope: 2 * value) }
+  package var squared: Dual { mapped(value * value, slope: 2 * value) }
 
   /// max(0, x), with slope 0 at 0.
-  var positivePart: Dual { value > 0 ? self : 0 }
+  package var positivePart: Dual { value <= 0 ? 0 : self }
 }
 
 /// eˣ; beyond e⁸⁰ it goes on along its tangent, so that neither value nor derivative overflows Float32.
-func exp(_ x: Dual) -> Dual {
+package func exp(_ x: Dual) -> Dual {
   let largest = 80.0
   let e = exp(min(x.value, largest))
   return x.mapped(x.value > largest ? e * (1 + x.value - largest) : e, slope: e)
 }
 
 /// σ(x) = 1 / (1 + e⁻ˣ)
-func logistic(_ x: Dual) -> Dual {
+package func logistic(_ x: Dual) -> Dual {
   let s = logistic(x.value)
   return x.mapped(s, slope: s * logistic(-x.value))
 }
 
 /// log σ(x) = −log(1 + e⁻ˣ)
-func logSigmoid(_ x: Dual) -> Dual { x.mapped(-softplus(-x.value), slope: logistic(-x.value)) }
+package func logSigmoid(_ x: Dual) -> Dual { x.mapped(-softplus(-x.value), slope: logistic(-x.value)) }
 
 /// log(1 − eˣ) for x < 0 (Mächler 2012, "Accurately computing log(1 − exp(−|a|))", eq. 7); constant where e^x is a
 /// probability of one in Float32.
-func logOneMinusExp(_ x: Dual) -> Dual {
+package func logOneMinusExp(_ x: Dual) -> Dual {
   let largest = -0x1p-24
   let v = min(x.value, largest)
   let value = v > -0.6931471805599453 ? log(-expm1(v)) : log1p(-exp(v))

@@ -70,9 +70,12 @@ package struct KTO: LabelledObjective {
   private static func meanLogRatio(_ batch: [ObjectiveGroup], where isSelected: (ObjectiveGroup) -> Bool) -> Double {
     var (sum, count) = (0.0, 0.0)
     for group in batch where isSelected(group) {
-      for completion in group.completions { (sum, count) = (sum + completion.logRatio, count + 1) }
+      for completion in group.completions {
+        (sum, count) = (sum + group.weight * completion.logRatio, count + group.weight)
+      }
     }
-    return count > 0 ? max(0, sum / count) : 0
+    // In this order a mean that is not a number shows.
+    return count > 0 ? max(sum / count, 0) : 0
   }
 
   package var metrics: [(name: String, value: Double)] {

@@ -17,9 +17,42 @@ package struct ScoredCompletion: Sendable {
   package var logRatio: Double { policy - reference }
 }
 
+/// The one or two completions of a group, held in place, so that groups are made without allocation.
+package struct CompletionList: Sendable, RandomAccessCollection, MutableCollection, ExpressibleByArrayLiteral {
+  private var first = ScoredCompletion(policy: 0, tokens: 1)
+  private var second = ScoredCompletion(policy: 0, tokens: 1)
+  package private(set) var count = 0
+
+  package init(arrayLiteral elements: ScoredCompletion...) { self.init(elements) }
+
+  package init(_ elements: some Sequence<ScoredCompletion>) { for element in elements { append(element) } }
+
+  package var startIndex: Int { 0 }
+  package var endIndex: Int { count }
+
+  package subscript(index: Int) -> ScoredCompletion {
+    get {
+      precondition(index >= 0 && index < count, "completion \(index) of \(count)")
+      return index == 0 ? first : second
+    }
+    set {
+      precondition(index >= 0 && index < count, "completion \(index) of \(count)")
+      if index == 0 { first = newValue } else { second = newValue }
+    }
+  }
+
+  package mutating func append(_ completion: ScoredCompletion) {
+    precondition(count < 2, "a group of preferences has two completions at most")
+    count += 1
+    self[count - 1] = completion
+  }
+
+  package mutating func removeAll() { count = 0 }
+}
+
 /// What an objective is told about one prompt group: its completions in the order that the objective's group kind fixes.
 package struct ObjectiveGroup: Sendable {
-  package var completions: [ScoredCompletion]
+  package var completions: CompletionList
   /// Whether a completion on its own is a good one.
   package var isDesirable: Bool
   /// Probability that the label is right: 1 for a hard label.
@@ -34,10 +67,11 @@ package struct ObjectiveGroup: Sendable {
   package var slot: Int
 
   package init(
-    completions: [ScoredCompletion] = [], isDesirable: Bool = true, softLabel: Double = 1, margin: Double = 0,
+    completions: some Sequence<ScoredCompletion> = [], isDesirable: Bool = true, softLabel: Double = 1,
+    margin: Double = 0,
     weight: Double = 1, examplesPerToken: Double = 1, slot: Int = 0
   ) {
-    self.completions = completions
+    self.completions = CompletionList(completions)
     self.isDesirable = isDesirable
     self.softLabel = softLabel
     self.margin = margin

@@ -30,6 +30,14 @@ package enum ObjectiveRegistry {
     RewardClassification.self,
   ]
 
+  /// Names of all objectives, those of policy optimisation last.
+  package static var names: [String] { all.map { $0.name } + PolicyObjectiveRegistry.all.map { $0.name } }
+
+  /// The options that any objective has.
+  static var optionNames: Set<String> {
+    Set((all.flatMap { $0.options } + PolicyObjectiveRegistry.all.flatMap { $0.options }).map(\.name))
+  }
+
   /// The objective type of a name, or nil.
   package static func type(named name: String) -> (any Objective.Type)? { all.first { $0.name == name } }
 
@@ -42,10 +50,10 @@ package enum ObjectiveRegistry {
     guard let type = type(named: name) else {
       throw Fault(
         .configuration, "there is no objective \"\(name)\"", at: "objective.name",
-        hint: "objectives are \(all.map { $0.name }.joined(separator: ", "))")
+        hint: "objectives are \(names.joined(separator: ", "))")
     }
     let own = Set(type.options.map(\.name))
-    let foreign = Set(all.flatMap { $0.options.map(\.name) }).subtracting(own)
+    let foreign = optionNames.subtracting(own)
     let settings = settings.filter { !foreign.contains($0.key) }
     return type.init(options: try OptionValues(settings, for: type.options, of: "objective \(name)", in: "objective"))
   }

@@ -10,7 +10,7 @@ package struct PreferenceLoss: Sendable {
   /// Modifiers that compose with the objectives.
   package static let modifiers = [
     OptionDescription(
-      "divergence", default: Divergence.Name.reverse_kl, "f-divergence from the reference, arXiv 2309.16240"),
+      "divergence", default: Divergence.Name.reverseKL, "f-divergence from the reference, arXiv 2309.16240"),
     OptionDescription("divergence_alpha", default: 0.5, in: 0...1, "alpha of the alpha divergence"),
     OptionDescription(
       "ld_alpha", default: 1, in: 0...1, "factor on tokens beyond the shorter completion; LD-DPO, arXiv 2409.06411"),
@@ -28,39 +28,102 @@ package struct PreferenceLoss: Sendable {
   ///   - settings: options of the objectives and modifiers.
   /// - Throws: ``Fault`` that names the key.
   package init(_ names: [String], weights: [Double] = [], settings: [String: String] = [:]) throws {
-    guard weights.isEmpty || weights.count == names.count else {
-      throw Fault(
-        .configuration, "\(weights.count) weights for \(names.count) objectives", at: "objective.weights",
-        hint: "give one weight for each objective")
-    }
+    try Self.check(names, weights, given: settings)
     let known = Set(Self.modifiers.map(\.name))
     let modifiers = try OptionValues(
       settings.filter { known.contains($0.key) }, for: Self.modifiers, of: "the objective", in: "objective")
     let options = settings.filter { !known.contains($0.key) }
-    let terms = try names.enumerated().map { index, name in
+    try Self.checkOptions(options, of: names)
+    var terms = try names.enumerated().map { index, name in
       (objective: try ObjectiveRegistry.make(name, settings: options), weight: weights.isEmpty ? 1 : weights[index])
     }
-    objective = try Self.combine(terms, likelihood: modifiers["nll"])
+    let traits = try Mixture(terms).traits
     reduction = TokenReduction(
       excessFactor: modifiers["ld_alpha"],
       clamp: modifiers.choice("humanline") == YesOrNo.yes
         ? modifiers["log_epsilon_P"]...modifiers["log_epsilon_R"] : nil)
     let divergence = Divergence(modifiers.choice("divergence"), alpha: modifiers["divergence_alpha"])
-    try Self.check(objective, reduction, divergence)
-    if divergence != .reverseKL { objective = DivergentObjective(objective, divergence) }
+    try Self.check(traits, reduction, divergence)
+    try Self.checkLikelihoods(names, modifiers["nll"], reduction)
+    if modifiers["nll"] > 0 { terms.append((try Self.likelihood(beside: traits), modifiers["nll"])) }
+    objective = try Self.combine(terms, divergence)
     self.settings = Self.settings(names, given: settings)
   }
 
+  /// A likelihood is of all tokens as they are; a reduction would weaken it unseen.
+  private static func checkLikelihoods(
+    _ names: [String], _ weight: Double, _ reduction: TokenReduction
+  ) throws {
+    let likelihoods = [SFT.name, ConditionalSFT.name, SLiC.name, CPO.name, ORPO.name]
+    guard !reduction.isPlain, weight > 0 || names.contains(where: likelihoods.contains) else { return }
+    throw Fault(
+      .configuration, "does not go with the likelihood of \(names.first(where: likelihoods.contains) ?? "nll")",
+      at: reduction.clamp == nil ? "objective.ld_alpha" : "objective.humanline", hint: "leave one of them out")
+  }
+
+  /// The term of the `nll` modifier.
+  private static func likelihood(beside traits: ObjectiveTraits) throws -> any Objective {
+    guard traits.groupKind != .conditioned, traits.output == .logProbability else {
+      throw Fault(
+        .configuration, "goes neither with csft nor with reward models", at: "objective.nll", hint: "use it with dpo")
+    }
+    return try ObjectiveRegistry.make("sft")
+  }
+
+  /// The sum of the terms; a divergence is of those that look at the reference.
   private static func combine(
-    _ terms: [(objective: any Objective, weight: Double)], likelihood: Double
+    _ terms: [(objective: any Objective, weight: Double)], _ divergence: Divergence
   ) throws -> any Objective {
-    var terms = terms
-    if likelihood > 0 { terms.append((try ObjectiveRegistry.make("sft"), likelihood)) }
+    let terms = terms.map { term in
+      let isDivergent = divergence != .reverseKL && term.objective.traits.needsReference
+      return isDivergent ? (DivergentObjective(term.objective, divergence), term.weight) : term
+    }
     return terms.count == 1 && terms[0].weight == 1 ? terms[0].objective : try Mixture(terms)
   }
 
-  private static func check(_ objective: any Objective, _ reduction: TokenReduction, _ divergence: Divergence) throws {
-    let traits = objective.traits
+  private static func check(_ names: [String], _ weights: [Double], given: [String: String]) throws {
+    guard !names.isEmpty else {
+      throw Fault(.configuration, "names no objective", at: "objective.name", hint: "the default is dpo")
+    }
+    guard weights.isEmpty || weights.count == names.count else {
+      throw Fault(
+        .configuration, "\(weights.count) weights for \(names.count) objectives", at: "objective.weights",
+        hint: "give one weight for each objective")
+    }
+    for weight in weights where !(weight >= 0 && weight.isFinite) {
+      throw Fault(.configuration, "\(weight) is no weight", at: "objective.weights", hint: "weights are numbers from 0")
+    }
+    try checkDefaults(names, given: given)
+  }
+
+  /// What is neither an option of any objective nor a modifier is refused with both kinds named.
+  private static func checkOptions(_ given: [String: String], of names: [String]) throws {
+    let types = names.compactMap(ObjectiveRegistry.type)
+    guard types.count == names.count,
+      let unknown = given.keys.sorted().first(where: { !ObjectiveRegistry.optionNames.contains($0) })
+    else { return }
+    let own = Set(types.flatMap { $0.options.map(\.name) }).sorted().joined(separator: ", ")
+    throw Fault(
+      .configuration, "objective \(names.joined(separator: ", ")) has no option \"\(unknown)\"",
+      at: "objective.\(unknown)",
+      hint: "its options are \(own); modifiers are \(modifiers.map(\.name).joined(separator: ", "))")
+  }
+
+  /// One list of settings must say what every objective of a mixture was given.
+  private static func checkDefaults(_ names: [String], given: [String: String]) throws {
+    var defaults: [String: String] = [:]
+    for option in names.flatMap({ ObjectiveRegistry.type(named: $0)?.options ?? [] }) where given[option.name] == nil {
+      let other = defaults.updateValue(option.defaultText, forKey: option.name)
+      guard other == nil || other == option.defaultText else {
+        throw Fault(
+          .configuration, "has different defaults in \(names.joined(separator: " and "))",
+          at: "objective.\(option.name)",
+          hint: "set objective.\(option.name)")
+      }
+    }
+  }
+
+  private static func check(_ traits: ObjectiveTraits, _ reduction: TokenReduction, _ divergence: Divergence) throws {
     guard divergence == .reverseKL || (traits.needsReference && traits.survey == .none) else {
       throw Fault(
         .configuration, "needs an objective on log-ratios to a reference", at: "objective.divergence",
@@ -76,8 +139,7 @@ package struct PreferenceLoss: Sendable {
     }
     guard reduction.isPlain || traits.output == .logProbability else {
       throw Fault(
-        .configuration, "reward models have no token log-probabilities", at: "objective",
-        hint: "leave ld_alpha and humanline out")
+        .configuration, "reward models have no token log-probabilities", at: "objective.ld_alpha", hint: "leave it out")
     }
   }
 

@@ -3,24 +3,26 @@
 ///
 /// With equal weights the k-th smallest of one is matched with the k-th smallest of the other; otherwise an element is
 /// matched with several, in shares.
-struct QuantileCoupling: Sendable {
+package struct QuantileCoupling: Sendable {
   private var first = WeightedOrder()
   private var second = WeightedOrder()
 
+  package init() {}
+
   /// Sorts anew; element i of either sample has weight `weights[i]`.
-  mutating func match(_ a: [Double], _ b: [Double], weights: [Double]) {
+  package mutating func match(_ a: [Double], _ b: [Double], weights: [Double]) {
     first.sort(a, weights: weights)
     second.sort(b, weights: weights)
   }
 
   /// Calls `body` with each element of the second sample that element `index` of the first is matched with, and the share
   /// of the first's weight that it takes.
-  func forEachMatch(ofFirst index: Int, _ body: (_ other: Int, _ share: Double) -> Void) {
+  package func forEachMatch(ofFirst index: Int, _ body: (_ other: Int, _ share: Double) -> Void) {
     second.forEachOverlap(with: first.interval(of: index), body)
   }
 
   /// The same with the samples exchanged.
-  func forEachMatch(ofSecond index: Int, _ body: (_ other: Int, _ share: Double) -> Void) {
+  package func forEachMatch(ofSecond index: Int, _ body: (_ other: Int, _ share: Double) -> Void) {
     first.forEachOverlap(with: second.interval(of: index), body)
   }
 }

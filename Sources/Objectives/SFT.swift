@@ -1,7 +1,10 @@
 import AlignmentCore
 
 /// Supervised fine-tuning: the negative log-likelihood of the good completion, by default the mean over the batch's tokens.
-package struct SFT: LabelledObjective {
+///
+/// Nothing is learned from a completion that is not good. In a pair, as part of a mixture, either completion is the good one
+/// with the probability that the label gives it.
+package struct SFT: Objective {
   package static let name = "sft"
   package static let summary = "negative log-likelihood of the chosen completion"
   package static let options = [
@@ -13,12 +16,13 @@ package struct SFT: LabelledObjective {
 
   package init(options: OptionValues) { mean = options.choice("average") }
 
-  func loss(desirable completion: DualCompletion, in group: ObjectiveGroup) -> Dual {
-    mean.negativeLogLikelihood(completion, in: group)
+  package func loss(of group: ObjectiveGroup) -> Dual {
+    let isPair = group.completions.count > 1
+    let p = isPair || group.isDesirable ? group.softLabel : 1 - group.softLabel
+    let first = p * mean.negativeLogLikelihood(DualCompletion(group.completions[0], index: 0), in: group)
+    guard isPair, p < 1 else { return first }
+    return first + (1 - p) * mean.negativeLogLikelihood(DualCompletion(group.completions[1], index: 1), in: group)
   }
-
-  /// Nothing is learned from a completion that is not good.
-  func loss(undesirable completion: DualCompletion, in group: ObjectiveGroup) -> Dual { 0 }
 
   package func reward(_ completion: ScoredCompletion) -> Double { completion.policy }
 }

@@ -5,77 +5,45 @@ import Kernels
   import Glibc
 #endif
 
-/// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2) on one rank's shard of the arenas.
-package final class AdamW {
-  package struct Settings: Sendable, Equatable {
-    package var learningRate: Double
-    package var beta1: Double
-    package var beta2: Double
-    package var epsilon: Double
-    package var weightDecay: Double
+/// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2), in the form that PyTorch gave it: the decay is
+/// learning rate · weight decay.
+package final class AdamW: Optimizer {
+  package static let name = "adamw"
+  package static let summary = "Adam with decoupled weight decay, arXiv 1711.05101"
+  package static let options = [
+    OptionDescription("beta1", default: 0.9, in: 0...0.999_999, "share of the average gradient that is kept"),
+    OptionDescription("beta2", default: 0.999, in: 0...0.999_999_9, "share of the average square that is kept"),
+    OptionDescription("epsilon", default: 1e-8, in: 0...1, "added to the root of the average square"),
+  ]
 
-    package init(learningRate: Double, beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double) {
-      self.learningRate = learningRate
-      self.beta1 = beta1
-      self.beta2 = beta2
-      self.epsilon = epsilon
-      self.weightDecay = weightDecay
-    }
+  private let beta1: Double
+  private let beta2: Double
+  private let epsilon: Double
+  private let shard: ParameterShard
+  private let state: ShardState
+
+  package init(options: OptionValues, shard: Range<Int>, runs: [ParameterRun], tensors: [TensorShape]) throws {
+    beta1 = options["beta1"]
+    beta2 = options["beta2"]
+    epsilon = options["epsilon"]
+    self.shard = ParameterShard(shard, of: runs)
+    state = try ShardState(["first_moment", "second_moment"], over: self.shard)
   }
 
-  package let settings: Settings
-  /// The shard's range in the arena of all parameters.
-  package let shard: Range<Int>
-  private let moments: FloatBuffer
-  /// Runs of the shard (in arena coordinates) and whether they decay.
-  private let runs: [(range: Range<Int>, decays: Bool)]
+  package var shardedState: [(name: String, view: FloatView)] { state.named }
 
-  /// - Parameters:
-  ///   - decaying: ranges of the arena whose parameters decay, ascending and disjoint.
-  package init(_ settings: Settings, shard: Range<Int>, decaying: [Range<Int>]) throws {
-    self.settings = settings
-    self.shard = shard
-    moments = try FloatBuffer(count: 2 * shard.count, purpose: "optimiser moments")
-    runs = Self.runs(of: shard, decaying: decaying)
-  }
-
-  /// Exponential averages of the gradient and of its square, over the shard.
-  package var firstMoment: FloatView { moments.view[0..<shard.count] }
-  package var secondMoment: FloatView { moments.view[shard.count..<2 * shard.count] }
-
-  /// Updates the shard of the parameters in place.
-  ///
-  /// - Parameters:
-  ///   - step: counted from 0.
-  ///   - rateFactor: the schedule's factor on the learning rate.
-  ///   - gradientScale: factor on the gradients, for clipping.
-  package func update(
-    parameters: FloatView, gradients: FloatView, step: Int, rateFactor: Double, gradientScale: Double
-  ) {
-    for run in runs {
-      let local = run.range.lowerBound - shard.lowerBound..<run.range.upperBound - shard.lowerBound
+  package func update(parameters: FloatView, gradients: FloatView, step: Int, groups: [GroupStep]) {
+    let correction1 = Float(1 - pow(beta1, Double(step + 1)))
+    let correction2Root = Float((1 - pow(beta2, Double(step + 1))).squareRoot())
+    for run in shard.runs {
+      let group = groups[run.group]
       AdamWKernel.update(
-        parameters: parameters[run.range], gradients: gradients[run.range], firstMoment: firstMoment[local],
-        secondMoment: secondMoment[local],
+        parameters: parameters[run.range], gradients: gradients[run.range], firstMoment: state[0][run.local],
+        secondMoment: state[1][run.local],
         AdamWKernel.Step(
-          learningRate: Float(settings.learningRate * rateFactor), beta1: settings.beta1,
-          beta2: settings.beta2, epsilon: Float(settings.epsilon),
-          weightDecay: run.decays ? Float(settings.weightDecay) : 0,
-          biasCorrection1: Float(1 - pow(settings.beta1, Double(step + 1))),
-          biasCorrection2Root: Float((1 - pow(settings.beta2, Double(step + 1))).squareRoot()),
-          gradientScale: Float(gradientScale)))
+          learningRate: Float(group.learningRate), beta1: beta1, beta2: beta2, epsilon: Float(epsilon),
+          weightDecay: run.weightDecay(group), biasCorrection1: correction1, biasCorrection2Root: correction2Root,
+          gradientScale: Float(group.gradientScale)))
     }
-  }
-
-  private static func runs(of shard: Range<Int>, decaying: [Range<Int>]) -> [(range: Range<Int>, decays: Bool)] {
-    var runs: [(range: Range<Int>, decays: Bool)] = []
-    var position = shard.lowerBound
-    for range in decaying.map({ $0.clamped(to: shard) }) where !range.isEmpty {
-      if position < range.lowerBound { runs.append((position..<range.lowerBound, false)) }
-      runs.append((range, true))
-      position = range.upperBound
-    }
-    if position < shard.upperBound { runs.append((position..<shard.upperBound, false)) }
-    return runs
   }
 }

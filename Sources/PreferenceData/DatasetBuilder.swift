@@ -22,6 +22,7 @@ final class DatasetBuilder {
   private var completionStart: [Int64] = []
   private var completionLength: [Int32] = []
   private var sourceLogp: [Double] = []
+  private var score: [Double] = []
   private var role: [UInt8] = []
   private var domains = NameTable()
   private var generators = NameTable()
@@ -40,12 +41,13 @@ final class DatasetBuilder {
       completionStart.append(Int64(counts.tokens))
       completionLength.append(Int32(completion.tokens.count))
       sourceLogp.append(completion.sourceLogp ?? .nan)
+      score.append(completion.score ?? .nan)
       role.append(completion.role.rawValue)
       try append(tokens: completion.tokens)
     }
     weight.append(row.weight)
     q.append(row.q)
-    margin.append(example.margin)
+    margin.append(row.margin)
     domain.append(domains.index(of: row.domain))
     generator.append(generators.index(of: row.generator))
     sourceRow.append(Int64(rowIndex))
@@ -115,6 +117,7 @@ final class DatasetBuilder {
     try writeSection(completionStart)
     try writeSection(completionLength)
     try writeSection(sourceLogp)
+    try writeSection(score)
     try writeSection(role)
     try writeSection(ends)
     try writeSection(names.flatMap(\.bytes))

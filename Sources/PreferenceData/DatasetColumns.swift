@@ -28,6 +28,8 @@ struct DatasetColumns {
   let completionLength: UnsafeBufferPointer<Int32>
   /// (m) source log-probabilities, NaN for none.
   let sourceLogp: UnsafeBufferPointer<Double>
+  /// (m) scores, NaN for none.
+  let score: UnsafeBufferPointer<Double>
   /// (m) raw roles.
   let role: UnsafeBufferPointer<UInt8>
   /// (s) where each string ends.
@@ -51,6 +53,7 @@ struct DatasetColumns {
     completionStart = file.values(Int64.self, at: layout.completionStart, count: m)
     completionLength = file.values(Int32.self, at: layout.completionLength, count: m)
     sourceLogp = file.values(Double.self, at: layout.sourceLogp, count: m)
+    score = file.values(Double.self, at: layout.score, count: m)
     role = file.values(UInt8.self, at: layout.role, count: m)
     stringEnds = file.values(Int64.self, at: layout.stringEnds, count: counts.domains + counts.generators)
     strings = file.values(UInt8.self, at: layout.strings, count: counts.stringBytes)
@@ -91,6 +94,7 @@ extension DatasetColumns {
       }
       guard role[completion] < UInt8(CompletionRole.allCases.count) else { return "unknown role" }
       guard sourceLogp[completion].isNaN || sourceLogp[completion].isFinite else { return "infinite log-probability" }
+      guard score[completion].isNaN || score[completion].isFinite else { return "infinite score" }
       longest = max(longest, Int(completionLength[completion]))
       end += Int(completionLength[completion])
     }

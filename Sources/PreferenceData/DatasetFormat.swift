@@ -8,7 +8,7 @@ import Checkpoints
 ///     256  tokens i32 [T]: per example prompt, completion 1, completion 2 …
 ///          per example:    first token i64 [n+1], first completion i64 [n+1], prompt length i32, weight f64, q f64,
 ///                          margin f64, domain i32, generator i32 (−1 for none), source row i64
-///          per completion: first token i64, length i32, source log-prob f64 (NaN for none), role u8
+///          per completion: first token i64, length i32, source log-prob f64, score f64 (NaN for none), role u8
 ///          strings:        ends i64 [domains + generators], UTF-8 bytes
 ///     last report, JSON, up to the end of the file
 ///
@@ -124,6 +124,8 @@ struct DatasetLayout {
   let completionLength: Int
   /// Offset of `DatasetColumns.sourceLogp`.
   let sourceLogp: Int
+  /// Offset of `DatasetColumns.score`.
+  let score: Int
   /// Offset of `DatasetColumns.role`.
   let role: Int
   /// Offset of `DatasetColumns.stringEnds`.
@@ -153,6 +155,7 @@ struct DatasetLayout {
     completionStart = section(counts.completions, 8)
     completionLength = section(counts.completions, 4)
     sourceLogp = section(counts.completions, 8)
+    score = section(counts.completions, 8)
     role = section(counts.completions, 1)
     stringEnds = section(counts.domains + counts.generators, 8)
     strings = section(counts.stringBytes, 1)

@@ -80,3 +80,20 @@ private struct DatasetPreparation<Encoder: TextEncoder> {
     report.prefixPairs += row.isPrefixPair ? 1 : 0
   }
 }
+
+extension TokenizedDataset {
+  /// Writes examples that are tokens already, such as samples, as a dataset of their own; it appears when it is complete.
+  ///
+  /// - Parameters:
+  ///   - key: what the file will say it was made from.
+  package static func write(_ examples: [EncodedExample], to path: String, key: String) throws {
+    let builder = try DatasetBuilder(path: path)
+    var report = DataReport()
+    for (index, example) in examples.enumerated() {
+      try builder.append(example, of: PreferenceRow(prompt: [], completions: []), at: index)
+      report.rows += 1
+      report.count(example)
+    }
+    try builder.finish(key: key, report: report)
+  }
+}

@@ -10,20 +10,32 @@ package struct EncodedExample: Sendable {
     package var role: CompletionRole
     /// Its log-probability under the policy that generated the data, where known.
     package var sourceLogp: Double?
+    /// The score that it was given, where it has one.
+    package var score: Double?
+
+    package init(tokens: [Int32], role: CompletionRole, sourceLogp: Double? = nil, score: Double? = nil) {
+      self.tokens = tokens
+      self.role = role
+      self.sourceLogp = sourceLogp
+      self.score = score
+    }
   }
 
   /// Ids of the prompt, at least one.
   package var prompt: [Int32]
   /// The selected completions.
   package var completions: [Completion]
-  /// By how much the first completion is better; of a completion on its own, the score it was given.
-  package var margin: Double
   /// Whether the prompt lost tokens.
   package var promptIsCut = false
   /// How many completions lost tokens.
   package var completionsCut = 0
   /// How many completions were tokenised separately because the joined ids did not extend the prompt's.
   package var fallbacks = 0
+
+  package init(prompt: [Int32], completions: [Completion]) {
+    self.prompt = prompt
+    self.completions = completions
+  }
 
   /// Tokens of the longest completion.
   package var longestCompletion: Int { completions.reduce(0) { max($0, $1.tokens.count) } }
@@ -48,27 +60,18 @@ package struct ExampleEncoder<Encoder: TextEncoder> {
     let selected = try select(row, location)
     switch options.selection {
     case .pairs, .preferred, .all:
-      return selected.isEmpty ? [] : [try encode(row.prompt, selected, margin: row.margin, location)]
-    case .labelled: return try selected.map { try encode(row.prompt, [$0], margin: row.margin, location) }
+      return selected.isEmpty ? [] : [try encode(row.prompt, selected, location)]
+    case .labelled, .scored: return try selected.map { try encode(row.prompt, [$0], location) }
     case .conditioned:
       return try selected.map { completion in
         let control = completion.role.isDesirable ? options.controls.desirable : options.controls.undesirable
-        return try encode(row.prompt + Array(control.utf8), [completion], margin: row.margin, location)
+        return try encode(row.prompt + Array(control.utf8), [completion], location)
       }
-    case .scored:
-      return try selected.map { try encode(row.prompt, [$0], margin: score(of: $0, location), location) }
     }
   }
 
-  private func score(of completion: PreferenceRow.Completion, _ location: String) throws -> Double {
-    if let score = completion.score { return score }
-    throw Fault(
-      .data, "the objective learns scores, and the row has none", at: location,
-      hint: "give 'score' beside 'completion', or 'chosen_score' and 'rejected_score' beside a pair")
-  }
-
   private func encode(
-    _ text: [UInt8], _ selected: [PreferenceRow.Completion], margin: Double, _ location: String
+    _ text: [UInt8], _ selected: [PreferenceRow.Completion], _ location: String
   ) throws -> EncodedExample {
     let prompt = try encoder.encode(text, addSpecialTokens: true)
     guard !prompt.isEmpty else {
@@ -76,10 +79,11 @@ package struct ExampleEncoder<Encoder: TextEncoder> {
         .data, "the prompt has no tokens, and one is needed to predict the completion from", at: location,
         hint: "the tokenizer adds no BOS; give every row a prompt that is not empty")
     }
-    var example = EncodedExample(prompt: prompt, completions: [], margin: margin)
+    var example = EncodedExample(prompt: prompt, completions: [])
     for completion in selected {
       let (tokens, isFallback) = try ids(of: completion.text, after: text, prompt)
-      example.completions.append(.init(tokens: tokens, role: completion.role, sourceLogp: completion.sourceLogp))
+      example.completions.append(
+        .init(tokens: tokens, role: completion.role, sourceLogp: completion.sourceLogp, score: completion.score))
       example.fallbacks += isFallback ? 1 : 0
     }
     try fit(&example, location)
@@ -88,10 +92,24 @@ package struct ExampleEncoder<Encoder: TextEncoder> {
 
   private func select(_ row: PreferenceRow, _ location: String) throws -> [PreferenceRow.Completion] {
     switch options.selection {
-    case .all, .labelled, .conditioned, .scored: return row.completions
+    case .all: return row.completions
+    case .labelled, .conditioned:
+      guard row.completions.allSatisfy({ $0.role != .sample }) else {
+        throw Fault(
+          .data, "the objective needs labels, and the row has none", at: location,
+          hint: "give 'chosen' and 'rejected', or 'completion' and 'label'")
+      }
+      return row.completions
+    case .scored:
+      guard row.completions.allSatisfy({ $0.score != nil }) else {
+        throw Fault(
+          .data, "the objective learns scores, and the row has none", at: location,
+          hint: "give 'score' beside 'completion', or 'chosen_score' and 'rejected_score' beside a pair")
+      }
+      return row.completions
     case .preferred: return row.completions.filter(\.role.isDesirable)
     case .pairs:
-      guard row.completions.count == 2 else {
+      guard row.completions.count == 2, row.completions[0].role == .chosen else {
         throw Fault(
           .data, "the objective needs pairs, and this row has only a completion", at: location,
           hint: "give 'chosen' and 'rejected', or choose an objective for unpaired data")

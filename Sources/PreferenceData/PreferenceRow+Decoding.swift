@@ -12,6 +12,8 @@ extension PreferenceRow {
       try self.init(pair: fields)
     } else if fields.has("completion") {
       try self.init(unpaired: fields)
+    } else if fields.has("completions") {
+      try self.init(samples: fields)
     } else {
       throw fields.unrecognised()
     }
@@ -55,6 +57,18 @@ extension PreferenceRow {
     self.init(prompt: try fields.text("prompt", mayBeEmpty: true), completions: [completion])
   }
 
+  /// Several samples of a prompt, with a score for each or without.
+  private init(samples fields: RowFields) throws {
+    let texts = try fields.texts("completions")
+    let scores = try fields.scores("scores") ?? fields.scores("rewards")
+    guard scores.map({ $0.count == texts.count }) ?? true else {
+      throw fields.fault("there are not as many scores as completions", hint: "give one score for each, or none")
+    }
+    self.init(
+      prompt: try fields.text("prompt", mayBeEmpty: true),
+      completions: texts.enumerated().map { Completion(text: $1, role: .sample, score: scores?[$0]) })
+  }
+
   private mutating func readOptions(_ fields: RowFields) throws {
     weight = try fields.number("weight", "a finite number that is not negative") { $0 >= 0 } ?? 1
     q = try fields.number("q", "a number from 0 to 1") { $0 >= 0 && $0 <= 1 } ?? 1
@@ -96,6 +110,25 @@ private struct RowFields {
       throw fault("field '\(key)' is empty", hint: "a completion needs at least one byte; remove the row")
     }
     return text
+  }
+
+  /// A list of texts, none of them empty.
+  func texts(_ key: ByteString) throws -> [[UInt8]] {
+    let texts = value(key)?.arrayValue?.map { $0.byteString?.bytes }
+    guard let texts, !texts.isEmpty, texts.allSatisfy({ $0.map { !$0.isEmpty } ?? false }) else {
+      throw fault("field '\(key)': expected a list of strings that are not empty", hint: "correct the row")
+    }
+    return texts.compactMap { $0 }
+  }
+
+  /// A list of numbers, or nil if there is none.
+  func scores(_ key: ByteString) throws -> [Double]? {
+    guard let value = value(key) else { return nil }
+    let numbers = value.arrayValue?.map(\.doubleValue)
+    guard let numbers, numbers.allSatisfy({ $0?.isFinite ?? false }) else {
+      throw mismatch(key, "a list of finite numbers", value)
+    }
+    return numbers.compactMap { $0 }
   }
 
   func number(_ key: ByteString, _ expectation: String, _ isValid: (Double) -> Bool) throws -> Double? {

@@ -8,6 +8,8 @@ package enum CompletionRole: UInt8, Sendable, CaseIterable {
   case desirable = 2
   /// A completion on its own that is bad.
   case undesirable = 3
+  /// One of several samples of its prompt, without a label.
+  case sample = 4
 
   /// Whether it is a completion to be preferred.
   package var isDesirable: Bool { self == .chosen || self == .desirable }
@@ -19,6 +21,7 @@ package enum CompletionRole: UInt8, Sendable, CaseIterable {
     case .rejected: "rejected"
     case .desirable: "desirable"
     case .undesirable: "undesirable"
+    case .sample: "sample"
     }
   }
 }
@@ -37,16 +40,17 @@ package struct PreferenceRow: Sendable, Equatable {
     package var score: Double?
 
     /// A completion and what is known of it.
-    package init(text: [UInt8], role: CompletionRole, sourceLogp: Double? = nil) {
+    package init(text: [UInt8], role: CompletionRole, sourceLogp: Double? = nil, score: Double? = nil) {
       self.text = text
       self.role = role
       self.sourceLogp = sourceLogp
+      self.score = score
     }
   }
 
   /// UTF-8 bytes; may be empty.
   package var prompt: [UInt8]
-  /// Chosen and rejected, or one completion.
+  /// Chosen and rejected, or one completion, or samples.
   package var completions: [Completion]
   /// Importance weight w, finite and not negative.
   package var weight = 1.0

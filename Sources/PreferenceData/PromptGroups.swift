@@ -79,6 +79,9 @@ package struct MismatchedGroups: PromptGroups {
 
   package var count: Int { pairs.count }
 
+  /// The example whose prompt each group has.
+  package var examples: [Int] { pairs.map(\.prompt) }
+
   package func size(ofGroup index: Int) -> GroupSize {
     let (prompt, completion) = tokens(index)
     return GroupSize(tokens: prompt.count + completion.count - 1, predictions: completion.count)

@@ -40,6 +40,8 @@ package struct CompletionRecord: Sendable, Equatable {
   package let role: CompletionRole
   /// Its log-probability under the policy that generated the data, where known.
   package let sourceLogp: Double?
+  /// The score that it was given, where it has one.
+  package let score: Double?
 
   /// Where its tokens are in the dataset.
   package var tokenRange: Range<Int> { firstToken..<firstToken + length }
@@ -72,7 +74,7 @@ package final class TokenizedDataset: @unchecked Sendable {
   package let report: DataReport
 
   /// The cache key under which the file was made.
-  let key: String
+  package let key: String
   private let file: MappedFile
   private let columns: DatasetColumns
 
@@ -113,10 +115,11 @@ package final class TokenizedDataset: @unchecked Sendable {
     precondition(index >= 0 && index < example.completionCount, "completion \(index) of \(example.completionCount)")
     let position = example.firstCompletion + index
     precondition(position < totalCompletions, "an example of another dataset")
-    let logp = columns.sourceLogp[position]
+    let (logp, score) = (columns.sourceLogp[position], columns.score[position])
     return CompletionRecord(
       firstToken: Int(columns.completionStart[position]), length: Int(columns.completionLength[position]),
-      role: CompletionRole(rawValue: columns.role[position]) ?? .chosen, sourceLogp: logp.isNaN ? nil : logp)
+      role: CompletionRole(rawValue: columns.role[position]) ?? .chosen, sourceLogp: logp.isNaN ? nil : logp,
+      score: score.isNaN ? nil : score)
   }
 
   /// Tokens of completion `completion` of example `example`.

@@ -62,7 +62,7 @@ package struct UnitPlan: Sendable {
   }
 
   /// As many units as the budget asks for, rounded up to 1, 2, 4 or a multiple of 8.
-  private static func unitCount(for tokens: Int, budget: Int) -> Int {
+  package static func unitCount(for tokens: Int, budget: Int) -> Int {
     let needed = max(1, (tokens + budget - 1) / budget)
     for small in [1, 2, 4] where needed <= small { return small }
     return (needed + 7) / 8 * 8

@@ -67,6 +67,12 @@ package final class Tokenizer {
   /// The id of a token as the file writes it.
   package func id(of token: ByteString) -> Int32? { added.ids[token.bytes] ?? model.id(of: token.bytes) }
 
+  /// Whether every id means the same token in another tokenizer.
+  package func hasSameTokens(as other: Tokenizer) -> Bool {
+    vocabularySize == other.vocabularySize
+      && (0..<Int32(vocabularySize)).allSatisfy { text(of: $0) == other.text(of: $0) }
+  }
+
   /// A token as the file writes it.
   package func token(of id: Int32) -> String? { text(of: id).map { String(decoding: $0, as: UTF8.self) } }
 

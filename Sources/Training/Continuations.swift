@@ -1,54 +1,68 @@
 import AlignmentCore
 import Collectives
-import JSON
 import Tokenization
 import Transformer
 
 /// Texts that a model writes behind prompts, drawn by all ranks; the same on any number of them.
 package struct Continuations {
-  /// Sequences that a rank decodes together.
-  private static let batch = 64
+  /// What was drawn behind a prompt.
+  package struct Continuation: Sendable {
+    package let sample: Sample
+    /// Its text in UTF-8: without a stop token and other special tokens, and cut before a stop string.
+    package let text: [UInt8]
+  }
 
   private let source: ModelSource
+  private let stops: StopStrings?
+  private let pass: SamplingPass
   private let communicator: any Communicator
 
-  package init(source: ModelSource, over communicator: any Communicator) {
+  package init(
+    source: ModelSource, stopStrings: [String] = [], limits: SamplingLimits = SamplingLimits(),
+    over communicator: any Communicator
+  ) {
     self.source = source
     self.communicator = communicator
+    stops = stopStrings.isEmpty ? nil : StopStrings(stopStrings, tokenizer: source.tokenizer)
+    pass = SamplingPass(source.configuration, limits: limits, over: communicator)
   }
 
-  /// One text for each prompt, in order, on every rank.
-  package func draw(
-    _ prompts: [String], parameters: FloatView, temperature: Double, maxNewTokens: Int, seed: UInt64
-  ) throws -> [String] {
-    let encoded = try prompts.map { try source.tokenizer.encode(Array($0.utf8), addSpecialTokens: true) }
-    let longest = encoded.map(\.count).max() ?? 0
-    guard longest > 0, longest + maxNewTokens <= source.configuration.contextLength else {
+  /// The ids of a prompt, with what the tokenizer puts in front of a text.
+  ///
+  /// - Parameters:
+  ///   - place: of the prompt, for messages.
+  /// - Throws: ``Fault`` if there are none, or no room for another.
+  package func encode(_ prompt: [UInt8], at place: String) throws -> [Int32] {
+    let ids = try source.tokenizer.encode(prompt, addSpecialTokens: true)
+    guard !ids.isEmpty else {
       throw Fault(
-        .data,
-        "a prompt of \(longest) tokens and \(maxNewTokens) new ones exceed the context of \(source.configuration.contextLength)",
-        hint: "shorten the prompts or draw fewer tokens")
+        .data, "the prompt has no tokens", at: place,
+        hint: "this tokenizer puts none in front of a text, so a prompt needs at least one character")
     }
-    let sampler = try Sampler(source.configuration, sequences: Self.batch, length: longest + maxNewTokens)
-    let settings = Sampler.Settings(
-      seed: seed, temperature: temperature, maxNewTokens: maxNewTokens, stopTokens: [source.endOfSequence])
-    var own: [JSONValue] = []
-    for start in stride(from: communicator.rank * Self.batch, to: prompts.count, by: communicator.size * Self.batch) {
-      let range = start..<min(start + Self.batch, prompts.count)
-      let ids = sampler.complete(
-        Array(encoded[range]), identities: Array(range), parameters: parameters, settings)
-      for completion in ids {
-        own.append(.string(ByteString(try source.tokenizer.decode(completion, skipSpecialTokens: true))))
-      }
+    let context = source.configuration.contextLength
+    guard ids.count < context else {
+      throw Fault(
+        .data, "the prompt of \(ids.count) tokens leaves no room in the context of \(context)", at: place,
+        hint: "shorten the prompt or use a model with a longer context")
     }
-    return try merge(own, count: prompts.count)
+    return ids
   }
 
-  /// Puts the ranks' texts back into the order of the prompts.
-  private func merge(_ own: [JSONValue], count: Int) throws -> [String] {
-    var texts = try communicator.allGather(JSONValue.array(own).serialized()).map { bytes in
-      try ModelSource.parse(bytes, "samples").arrayValue?.compactMap(\.stringValue)[...] ?? []
-    }
-    return (0..<count).map { index in texts[index / Self.batch % communicator.size].popFirst() ?? "" }
+  /// What is drawn behind each prompt, in their order, on every rank; the model's own stop tokens end a sample too.
+  package func draw(
+    _ prompts: [[Int32]], parameters: FloatView, _ settings: SamplingSettings,
+    observer: SamplingPass.Observer? = nil
+  ) throws -> [[Continuation]] {
+    var settings = settings
+    settings.stopTokens.formUnion(source.stopTokens)
+    let samples = try pass.draw(prompts, parameters: parameters, settings, stops: stops, observer: observer)
+    return try samples.map { try $0.map { Continuation(sample: $0, text: try text(of: $0, settings.stopTokens)) } }
+  }
+
+  private func text(of sample: Sample, _ stopTokens: Set<Int32>) throws -> [UInt8] {
+    var ids = sample.ids
+    if let last = ids.last, stopTokens.contains(last) { ids.removeLast() }
+    let text = try source.tokenizer.decode(ids, skipSpecialTokens: true)
+    return stops?.firstStart(in: text).map { Array(text[..<$0]) } ?? text
   }
 }

@@ -35,22 +35,17 @@ package struct HeldOutEvaluation {
       [data], source: source, options: options, cache: CacheDirectory.byDefault, over: communicator)
     let pass = try ScoringPass(source, dataset: dataset, unitTokens: Self.unitTokens, over: communicator)
     let sums = try pass.completionOutputs()
-    let prompts = try prompts()
-    let responses = try Continuations(source: source, over: communicator).draw(
-      prompts, parameters: pass.parameters.view, temperature: temperature, maxNewTokens: Self.maxNewTokens, seed: seed)
+    let prompts = try PromptFile.read(data)
+    let continuations = Continuations(source: source, over: communicator)
+    var settings = SamplingSettings(seed: seed, maxNewTokens: Self.maxNewTokens)
+    settings.temperature = temperature
+    let drawn = try continuations.draw(
+      prompts.map { try continuations.encode($0.text, at: $0.place) }, parameters: pass.parameters.view, settings)
     return Result(
       loss: loss(sums, dataset), accuracy: accuracy(sums, dataset),
-      samples: zip(prompts, responses).map { (prompt: $0, response: $1) })
-  }
-
-  private func prompts() throws -> [String] {
-    let reader = try RowReader(path: data)
-    var prompts: [String] = []
-    while let row = try reader.next() {
-      let pair = try PreferenceRow(json: row.bytes.get(), at: "\(data):\(row.line)")
-      prompts.append(String(decoding: pair.prompt, as: UTF8.self))
-    }
-    return prompts
+      samples: zip(prompts, drawn).map { prompt, responses in
+        (String(decoding: prompt.text, as: UTF8.self), String(decoding: responses[0].text, as: UTF8.self))
+      })
   }
 
   private func loss(_ sums: [Double], _ dataset: TokenizedDataset) -> Double {

@@ -11,6 +11,9 @@ package struct ModelExport {
   /// What stands on top of the decoder; a value head goes to a file of its own.
   let head: ModelHead
 
+  /// Name of the file of a value head, which transformers does not know.
+  static let valueHeadFile = "value_head.safetensors"
+
   /// Makes the directory appear complete or not at all; one of the same name is replaced.
   package func write(_ parameters: FloatView, to directory: String) throws {
     let staging = "\(directory).tmp"
@@ -18,7 +21,7 @@ package struct ModelExport {
     try FileSystem.makeDirectory(staging)
     try write(parameters, "\(staging)/model.safetensors") { !$0.hasPrefix(ParameterLayout.valueHead) }
     if head == .languageModelWithValue {
-      try write(parameters, "\(staging)/value_head.safetensors") { $0.hasPrefix(ParameterLayout.valueHead) }
+      try write(parameters, "\(staging)/\(Self.valueHeadFile)") { $0.hasPrefix(ParameterLayout.valueHead) }
     }
     for (name, bytes) in try companions() { try AtomicFile.write("\(staging)/\(name)", bytes) }
     try FileSystem.syncDirectory(staging)

@@ -21,9 +21,12 @@ package final class ModelSource {
   package let endOfSequence: Int32
   /// The head that the weights come with: that of a language model, or the score of a reward model.
   package let head: ModelHead
+  /// The ids that end a sample: those of config.json and of generation_config.json.
+  package let stopTokens: Set<Int32>
   /// Files that belong to the model beside its weights, as (name, bytes), `config.json` first.
   let companions: [(name: String, bytes: [UInt8])]
   private let weights: Weights
+  private let adapter: AdapterFiles?
 
   private enum Weights {
     case files(ModelFiles)
@@ -33,7 +36,11 @@ package final class ModelSource {
   /// Opens a model; weights are mapped but not yet read into memory.
   ///
   /// - Throws: ``Fault`` if anything is missing, malformed or does not fit together.
-  package init(_ origin: ModelOrigin) throws {
+  ///
+  /// - Parameters:
+  ///   - adapter: directory of a PEFT adapter that is added to the weights.
+  package init(_ origin: ModelOrigin, adapter directory: String? = nil) throws {
+    adapter = try directory.map { try AdapterFiles($0) }
     switch origin {
     case .directory(let directory):
       guard FileSystem.isDirectory(directory) else {
@@ -44,7 +51,8 @@ package final class ModelSource {
       companions = try Self.companionFiles(of: directory)
       let files = try ModelFiles.open(directory: directory)
       weights = .files(files)
-      digest = SHA256.digest(of: companions[0].bytes + Array(files.digest().utf8)).hex
+      let own = SHA256.digest(of: companions[0].bytes + Array(files.digest().utf8)).hex
+      digest = try adapter.map { SHA256.digest(of: Array("\(own) \(try $0.digest())".utf8)).hex } ?? own
     case .initialized(let shape, let seed):
       let json = shape.configuration(
         vocabularySize: ByteTokenizer.vocabularySize, endOfSequence: ByteTokenizer.endOfSequence)
@@ -64,6 +72,7 @@ package final class ModelSource {
     tokenizerDigest = SHA256.digest(of: tokenizerBytes).hex
     head = try Self.head(Self.parse(companions[0].bytes, place), "\(place)/config.json")
     endOfSequence = try Self.endOfSequence(configuration, companions, tokenizer, place)
+    stopTokens = try Self.generationStops(companions, place).union(configuration.endOfSequence + [endOfSequence])
     try checkVocabulary(place)
   }
 
@@ -78,8 +87,10 @@ package final class ModelSource {
       let reader = WeightReader(files: files, layout: layout, configuration: configuration, head: head)
       try reader.read(into: parameters)
       initialize(layout, parameters, 0) { reader.isNew($0) }
+      try reader.readValueHead(into: parameters)
     case .random(let seed): initialize(layout, parameters, seed) { _ in true }
     }
+    try adapter?.merge(layout, into: parameters)
   }
 
   /// Normal weights of standard deviation 0.02, smaller by √(2L) where a layer writes to the residual stream (Radford
@@ -181,6 +192,24 @@ extension ModelSource {
   }
 }
 
+extension ModelSource {
+  /// `eos_token_id` of generation_config.json: an id, a list of them, or none.
+  private static func generationStops(
+    _ companions: [(name: String, bytes: [UInt8])], _ place: String
+  ) throws -> Set<Int32> {
+    let name = "generation_config.json"
+    guard let file = companions.first(where: { $0.name == name }) else { return [] }
+    guard let value = try parse(file.bytes, "\(place)/\(name)")["eos_token_id"], value != .null else { return [] }
+    return Set(
+      try (value.arrayValue ?? [value]).map {
+        guard let id = $0.intValue, let token = Int32(exactly: id), token >= 0 else {
+          throw Fault(.data, "eos_token_id must be a token id or a list of them", at: "\(place)/\(name)")
+        }
+        return token
+      })
+  }
+}
+
 /// Copies the tensors of a checkpoint into the parameter arena.
 private struct WeightReader {
   let files: ModelFiles
@@ -191,8 +220,7 @@ private struct WeightReader {
 
   /// Whether a tensor belongs to a head that the files do not have.
   func isNew(_ tensor: TensorSpecification) -> Bool {
-    (tensor.name == ParameterLayout.scoreHead || tensor.name.hasPrefix(ParameterLayout.valueHead))
-      && files[tensor.name] == nil
+    tensor.belongsToScalarHead && files[tensor.name] == nil
   }
 
   /// Whether a tensor of the files belongs to a head that the layout does not have.
@@ -213,6 +241,21 @@ private struct WeightReader {
       try file.copyFloats(of: record, into: UnsafeMutableBufferPointer(start: target.base, count: target.count))
     }
     try checkTiedHead(parameters)
+  }
+
+  /// A value head comes in a file of its own, as ``ModelExport`` writes it.
+  func readValueHead(into parameters: FloatView) throws {
+    let path = "\(files.directory)/\(ModelExport.valueHeadFile)"
+    let tensors = layout.tensors.filter { $0.name.hasPrefix(ParameterLayout.valueHead) }
+    guard !tensors.isEmpty, FileSystem.exists(path) else { return }
+    let file = try SafetensorsFile(path: path)
+    for tensor in tensors {
+      guard let record = file[tensor.name], record.shape == tensor.shape else {
+        throw Fault(.data, "has no '\(tensor.name)' of shape \(tensor.shape)", at: path, hint: "remove the file")
+      }
+      let target = parameters[tensor.range]
+      try file.copyFloats(of: record, into: UnsafeMutableBufferPointer(start: target.base, count: target.count))
+    }
   }
 
   private func checkNames() throws {

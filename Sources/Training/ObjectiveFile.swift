@@ -51,49 +51,93 @@ package struct ObjectiveFile {
     guard normalizer > 0 else { throw Fault(.data, "no rows with positive weight", at: input) }
     var total = 0.0
     for row in rows {
-      emit(try row.result(loss))
       var group = row.group
       group.examplesPerToken = normalizer / tokens
       total += group.weight * loss.objective.loss(of: group).value
     }
+    let count = rows[rows.count - 1].line + 1
+    for line in 0..<count { emit(try Self.result(rows.filter { $0.line == line }, loss)) }
     emit(
       .object(
         JSONObject([
-          ("loss", .double(total / normalizer)), ("batch", .bool(true)), ("rows", .integer(Int64(rows.count))),
+          ("loss", .double(total / normalizer)), ("batch", .bool(true)), ("rows", .integer(Int64(count))),
         ])))
+  }
+
+  /// What is told about the examples of one line.
+  private static func result(_ rows: [ObjectiveRow], _ loss: PreferenceLoss) throws -> JSONValue {
+    let results = try rows.map { try $0.result(loss) }
+    return .object(
+      JSONObject([
+        ("loss", .double(results.reduce(0) { $0 + $1.loss })),
+        ("gradients", .object(JSONObject(results.flatMap(\.gradients)))),
+      ]))
   }
 
   private func read() throws -> [ObjectiveRow] {
     let reader = try RowReader(path: input)
-    var rows: [ObjectiveRow] = []
+    var (rows, lines) = ([ObjectiveRow](), 0)
     while let line = try reader.next() {
       let place = "\(input):\(line.line)"
       let json = try ModelSource.parse(line.bytes.get(), place)
-      rows.append(try ObjectiveRow(json, at: place, slot: rows.count, loss))
+      for side in Self.sides(of: json, loss.objective.traits.groupKind) {
+        rows.append(try ObjectiveRow(json, side, at: place, line: lines, slot: rows.count, loss))
+      }
+      lines += 1
     }
     guard !rows.isEmpty else { throw Fault(.data, "no rows", at: input) }
     return rows
   }
 }
 
-/// One row of log-probabilities; TRL's `…_logps` spelling is understood too.
+extension ObjectiveFile {
+  /// The examples of a line: a pair, a single completion, or the two sides of a pair on their own.
+  fileprivate static func sides(of json: JSONValue, _ kind: GroupKind) -> [ObjectiveRow.Side] {
+    let names = Set((json.objectValue?.members ?? []).map { $0.key.description })
+    let has = { (name: String) in names.contains(name) || names.contains("\(name)_logps") }
+    if kind == .pair { return [.pair] }
+    if has("policy") { return [.single] }
+    let isLabelled = kind == .labelled && !names.contains("label")
+    return isLabelled && has("policy_rejected") ? [.chosen, .rejected] : [.chosen]
+  }
+}
+
+/// One example of log-probabilities; TRL's `…_logps` spelling is understood too.
 private struct ObjectiveRow {
+  /// What of a line the example is.
+  enum Side {
+    case pair
+    case single
+    case chosen
+    case rejected
+
+    fileprivate var suffixes: [String] {
+      switch self {
+      case .pair: ["_chosen", "_rejected"]
+      case .single: [""]
+      case .chosen: ["_chosen"]
+      case .rejected: ["_rejected"]
+      }
+    }
+  }
+
+  /// Which line of the file it is of.
+  let line: Int
   private(set) var group = ObjectiveGroup()
   private let fields: RowNumbers
   /// Names of the policy's fields, and their tokens where the row lists them.
   private var names: [String] = []
   private var tokens: [(policy: [Double], reference: [Double])] = []
 
-  init(_ json: JSONValue, at place: String, slot: Int, _ loss: PreferenceLoss) throws {
+  init(_ json: JSONValue, _ side: Side, at place: String, line: Int, slot: Int, _ loss: PreferenceLoss) throws {
+    self.line = line
     fields = RowNumbers(json: json, place: place)
     let traits = loss.objective.traits
-    let isSingle = fields.has("policy") && traits.groupKind != .pair
-    let sides = traits.groupKind == .pair ? ["_chosen", "_rejected"] : [isSingle ? "" : "_chosen"]
-    for side in sides { try add(side, traits) }
+    for suffix in side.suffixes { try add(suffix, traits) }
     group.softLabel = try fields.number(["q"], default: 1, in: 0...1)
     group.margin = try fields.number(["margin", "score"], default: 0)
     group.weight = try fields.number(["weight"], default: 1, in: 0...Double.greatestFiniteMagnitude)
-    group.isDesirable = try fields.flag("label", default: true)
+    group.isDesirable = try fields.flag("label", default: side != .rejected)
     group.slot = slot
     try reduce(loss.reduction)
     group.examplesPerToken = 1 / Double(group.completions[0].tokens)
@@ -107,11 +151,22 @@ private struct ObjectiveRow {
     guard policy.count == reference.count else {
       throw Fault(.data, "policy\(side) and reference\(side) differ in length", at: fields.place)
     }
-    let prefix = side.isEmpty ? "" : "\(side.dropFirst())_"
-    let count = try fields.number(["\(prefix)tokens"], default: Double(policy.count), in: 1...1e9)
     names.append("policy\(side)")
     tokens.append((policy, reference))
-    group.completions.append(ScoredCompletion(policy: 0, tokens: Int(count)))
+    let key = side.isEmpty ? "tokens" : "\(side.dropFirst())_tokens"
+    group.completions.append(ScoredCompletion(policy: 0, tokens: try length(key, of: "policy\(side)", policy.count)))
+  }
+
+  /// The number of tokens that a field gives, which must be that of a list.
+  private func length(_ key: String, of name: String, _ listed: Int) throws -> Int {
+    let given = try fields.number([key], default: Double(listed), in: 1...1e9)
+    guard let count = Int(exactly: given) else {
+      throw Fault(.data, "\(key) must be a whole number, not \(given)", at: fields.place)
+    }
+    guard count == listed || !fields.isList(name) else {
+      throw Fault(.data, "\(key) is \(count), but \(name) lists \(listed) tokens", at: fields.place)
+    }
+    return count
   }
 
   private mutating func reduce(_ reduction: TokenReduction) throws {
@@ -143,7 +198,7 @@ private struct ObjectiveRow {
   }
 
   /// Loss and derivatives, weight included.
-  func result(_ loss: PreferenceLoss) throws -> JSONValue {
+  func result(_ loss: PreferenceLoss) throws -> (loss: Double, gradients: [(ByteString, JSONValue)]) {
     let value = loss.objective.loss(of: group)
     guard value.value.isFinite else {
       throw Fault(.nonFinite, "the loss of the row is \(value.value)", at: fields.place)
@@ -151,10 +206,7 @@ private struct ObjectiveRow {
     let gradients = names.indices.map { index in
       (ByteString(names[index]), gradient(group.weight * value.derivatives[index], index, loss.reduction))
     }
-    return .object(
-      JSONObject([
-        ("loss", .double(group.weight * value.value)), ("gradients", .object(JSONObject(gradients))),
-      ]))
+    return (group.weight * value.value, gradients)
   }
 
   private func gradient(_ derivative: Double, _ index: Int, _ reduction: TokenReduction) -> JSONValue {

@@ -1,28 +1,21 @@
 import Objectives
 
 /// The numbers that a step or an evaluation on preferences reports, under TRL's names.
-struct PreferenceMetrics {
-  let loss: Double
+enum PreferenceMetrics {
   /// Name and value in the order of the log.
-  let values: [(name: String, value: Double)]
-
+  ///
   /// - Parameters:
   ///   - batch: the groups with what the model said of them.
-  init(_ batch: [ObjectiveGroup], loss: Double, objective: any Objective) {
-    self.loss = loss
+  static func values(_ batch: [ObjectiveGroup], objective: any Objective) -> [(name: String, value: Double)] {
     let traits = objective.traits
-    var values: [(name: String, value: Double)]
+    let rewards: [(name: String, value: Double)]
     switch traits.groupKind {
-    case .pair: values = Self.pairs(batch, objective)
-    case .labelled: values = Self.labelled(batch, objective)
-    case .preferred, .conditioned, .scored: values = []
+    case .pair: rewards = pairs(batch, objective)
+    case .labelled: rewards = labelled(batch, objective)
+    case .preferred, .conditioned, .scored: rewards = []
     }
-    if traits.output == .logProbability {
-      values += Self.logProbabilities(batch, traits.groupKind)
-    } else {
-      values += Self.scores(batch)
-    }
-    self.values = values + objective.metrics
+    let outputs = traits.output == .score ? scores(batch) : logProbabilities(batch, traits.groupKind)
+    return rewards + outputs + objective.metrics
   }
 
   private static func pairs(_ batch: [ObjectiveGroup], _ objective: any Objective) -> [(name: String, value: Double)] {
@@ -68,7 +61,4 @@ struct PreferenceMetrics {
   private static func mean<Element>(_ elements: [Element], _ value: (Element) -> Double) -> Double {
     elements.reduce(0) { $0 + value($1) } / Double(elements.count)
   }
-
-  /// Share of pairs whose chosen completion has the larger reward, or of completions whose reward has the right sign.
-  var accuracy: Double? { values.first { $0.name == "rewards/accuracies" }?.value }
 }

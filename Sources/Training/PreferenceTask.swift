@@ -77,10 +77,11 @@ extension PreferenceTask {
   package func survey(of examples: [Int]) -> BatchSurvey? {
     switch loss.objective.traits.survey {
     case .none: return nil
-    case .own: return BatchSurvey(groups: groups, indices: examples, needsReference: false)
+    case .own: return BatchSurvey(groups: groups, indices: examples, examples: examples, needsReference: false)
     case .mismatched:
       let groups = MismatchedGroups(examples, of: data.dataset, contextLength: contextLength)
-      return BatchSurvey(groups: groups, indices: Array(0..<groups.count), needsReference: true)
+      return BatchSurvey(
+        groups: groups, indices: Array(0..<groups.count), examples: groups.examples, needsReference: true)
     }
   }
 
@@ -89,30 +90,27 @@ extension PreferenceTask {
     record(slot: group.span.slot, loss: 0, into: &table)
   }
 
-  package func finishSurvey(_ table: StepTable) {
-    gather(table, into: &surveyed)
+  package func finishSurvey(_ table: StepTable, of examples: [Int]) {
+    gather(table, of: examples, into: &surveyed)
     loss.objective.prepare(for: surveyed)
   }
 
   package func observe(_ table: StepTable) {
-    gather(table, into: &batch)
+    gather(table, of: examples, into: &batch)
     loss.objective.observe(batch)
   }
 
-  /// Rebuilds groups from a shared table, in place.
-  private func gather(_ table: StepTable, into batch: inout [ObjectiveGroup]) {
-    if batch.count != table.rows || batch.first?.completions.count != completions {
-      let empty = ScoredCompletion(policy: 0, tokens: 1)
-      batch = (0..<table.rows).map { _ in
-        ObjectiveGroup(completions: Array(repeating: empty, count: completions))
-      }
-    }
+  /// Rebuilds groups from a shared table.
+  private func gather(_ table: StepTable, of examples: [Int], into batch: inout [ObjectiveGroup]) {
+    batch.removeAll(keepingCapacity: true)
     for slot in 0..<table.rows {
-      describe(&batch[slot], example: examples[slot], slot: slot)
+      var group = ObjectiveGroup()
       for index in 0..<completions {
-        batch[slot].completions[index].policy = table[slot, 1 + 2 * index]
-        batch[slot].completions[index].reference = table[slot, 2 + 2 * index]
+        group.completions.append(
+          ScoredCompletion(policy: table[slot, 1 + 2 * index], reference: table[slot, 2 + 2 * index], tokens: 1))
       }
+      describe(&group, example: examples[slot], slot: slot)
+      batch.append(group)
     }
   }
 }
@@ -153,7 +151,7 @@ extension PreferenceTask {
   ///   - isOwn: whether the completions are the example's own, whose reference may be stored.
   private func collect(_ source: UnitGroup, isOwn: Bool) {
     describe(&group, example: source.span.example, slot: source.span.slot)
-    group.completions.removeAll(keepingCapacity: true)
+    group.completions.removeAll()
     for (offset, index) in source.span.completions.enumerated() {
       let span = source.unit.completions[index]
       var completion = ScoredCompletion(policy: 0, tokens: span.tokenCount)
@@ -176,9 +174,10 @@ extension PreferenceTask {
   private func describe(_ group: inout ObjectiveGroup, example: Int, slot: Int) {
     let record = data.dataset.example(example)
     group.softLabel = record.q
-    group.margin = record.margin
+    let first = data.dataset.completion(0, of: record)
+    group.margin = loss.objective.traits.groupKind == .scored ? first.score ?? 0 : record.margin
     group.weight = record.weight
-    group.isDesirable = data.dataset.completion(0, of: record).role.isDesirable
+    group.isDesirable = first.role.isDesirable
     group.examplesPerToken = examplesPerToken
     group.slot = slot
     for index in group.completions.indices where index < record.completionCount {

@@ -27,13 +27,13 @@ enum PreparedData {
       try communicator.barrier()
     }
     guard let dataset else { preconditionFailure("every rank has a turn") }
-    try checkAgreement(dataset, over: communicator)
+    try checkAgreement(dataset.digest, over: communicator)
     return dataset
   }
 
   /// Refuses to go on where hosts see different data under the same names.
-  private static func checkAgreement(_ dataset: TokenizedDataset, over communicator: any Communicator) throws {
-    let digests = try communicator.allGather(Array(dataset.digest.utf8))
+  static func checkAgreement(_ digest: String, over communicator: any Communicator) throws {
+    let digests = try communicator.allGather(Array(digest.utf8))
     guard let different = digests.firstIndex(where: { $0 != digests[0] }) else { return }
     throw Fault(
       .data, "rank \(different) sees other data than rank 0", hint: "copy the same data files to every host")

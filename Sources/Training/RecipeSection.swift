@@ -95,6 +95,14 @@ final class RecipeSection {
     return value
   }
 
+  func optionalNumber(_ name: String, in range: ClosedRange<Double>) throws -> Double? {
+    guard let text = try optionalString(name) else { return nil }
+    guard let value = Double(text), range.contains(value) else {
+      throw wrong(name, "a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return value
+  }
+
   func boolean(_ name: String, default fallback: Bool) throws -> Bool {
     let text = try string(name, default: fallback ? "true" : "false")
     switch text.lowercased() {
@@ -127,6 +135,9 @@ final class RecipeSection {
 
   /// Notes the value of a key among the settings.
   func note(_ name: String, _ text: String) { settings.add(full(name), text) }
+
+  /// Leaves all keys aside.
+  func discard() { entries.removeAll() }
 
   /// Refuses keys that nobody has read.
   func finish() throws {

@@ -59,14 +59,17 @@ struct ReferenceLogProbabilities {
     let path = "\(cache)/logps-\(key(dataset, perToken: perToken)).bin"
     let count = perToken ? dataset.completionLengths.reduce(0, +) : dataset.totalCompletions
     var bytes: [UInt8] = []
-    if communicator.rank == 0 { bytes = cachedBytes(path, count: count) ?? [] }
+    if communicator.rank == 0 { bytes = NumberFile.read(path, count: count) ?? [] }
     bytes = try communicator.broadcast(bytes)
     if bytes.isEmpty {
       let values = try compute(dataset, perToken: perToken)
-      if communicator.rank == 0 { try store(values, path) }
+      if communicator.rank == 0 {
+        try FileSystem.makeDirectory(cache)
+        try NumberFile.write(values, to: path)
+      }
       return values
     }
-    return bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
+    return NumberFile.numbers(bytes)
   }
 
   private func key(_ dataset: TokenizedDataset, perToken: Bool) -> String {
@@ -80,18 +83,5 @@ struct ReferenceLogProbabilities {
     log.info("computing reference log-probabilities of \(dataset.totalCompletions) completions")
     let pass = try ScoringPass(source, dataset: dataset, unitTokens: unitTokens, over: communicator)
     return perToken ? try pass.tokenLogProbabilities().flatMap { $0 } : try pass.completionOutputs()
-  }
-
-  /// A digest, then one Float64 for each completion; anything else is as good as nothing.
-  private func cachedBytes(_ path: String, count: Int) -> [UInt8]? {
-    guard let bytes = try? FileSystem.readWhole(path), bytes.count == 32 + 8 * count else { return nil }
-    let values = Array(bytes[32...])
-    return SHA256.digest(of: values).bytes == Array(bytes[..<32]) ? values : nil
-  }
-
-  private func store(_ values: [Double], _ path: String) throws {
-    let bytes = values.withUnsafeBytes { Array($0) }
-    try FileSystem.makeDirectory(cache)
-    try AtomicFile.write(path, SHA256.digest(of: bytes).bytes + bytes)
   }
 }

@@ -16,17 +16,15 @@ package struct RunConfiguration {
   package var length: Length
   package var data: DataSettings
   package var batch: BatchSettings
-  package var loss: PreferenceLoss
+  package var method: Method
+  /// Adapters to be trained instead of all parameters.
+  package var lora: LoRASettings?
   package var normalization: Normalization
   package var referenceSync: ReferenceSync
-  package var optimizer: AdamW.Settings
-  package var decay: DecayedParameters
-  /// Largest global L2 norm of the gradient; 0 is no limit.
-  package var maxGradientNorm: Double
+  package var optimizer: OptimizerSettings
   package var schedule: ScheduleSettings
   package var checkpoint: CheckpointSettings
-  /// Optimiser steps between evaluations; 0 evaluates at the end only.
-  package var evaluateEvery: Int
+  package var evaluation: EvaluationSettings
   package var reduction: GradientReduction.Mode
   /// BLAS threads per rank.
   package var threads: Int
@@ -85,10 +83,43 @@ package struct RunConfiguration {
     package var unitTokens: Int
   }
 
+  package struct OptimizerSettings {
+    package var type: any Optimizer.Type
+    package var options: OptionValues
+    package var learningRate: Double
+    package var weightDecay: Double
+    package var decay: DecayedParameters
+    /// Largest global L2 norm of the gradient; 0 is no limit.
+    package var maxGradientNorm: Double
+    package var head: HeadSettings
+  }
+
+  /// What a score or value head has of its own.
+  package struct HeadSettings {
+    package var learningRate: Double
+    package var weightDecay: Double
+    /// Largest norm of the head's own gradient; nil clips it together with the rest.
+    package var maxGradientNorm: Double?
+  }
+
   package struct ScheduleSettings {
     package var shape: LearningRateSchedule.Shape
     /// Steps, or below 1 a fraction of all steps.
     package var warmup: Double
+    /// What a falling factor ends at.
+    package var minimum: Double
+    /// How `warmup_stable_decay` ends: steps, or below 1 a fraction of all steps.
+    package var decay: Double
+    package var decayCurve: LearningRateSchedule.Decay.Curve
+  }
+
+  package struct EvaluationSettings {
+    /// Optimiser steps between evaluations; 0 evaluates at the end only.
+    package var every: Int
+    /// Files of prompts that the model answers at each evaluation.
+    package var prompts: [String]
+    package var maxNewTokens: Int
+    package var temperature: Double
   }
 
   package struct CheckpointSettings {
@@ -112,6 +143,7 @@ extension RunConfiguration {
     run = try recipe.string("run", hint: "name a directory for the run, for example run=runs/first")
     model = try ModelOrigin(recipe)
     reference = try recipe.optionalString("reference")
+    lora = recipe.isTable("lora") ? try LoRASettings(recipe.section("lora")) : nil
     seed = UInt64(try recipe.integer("seed", default: 0, in: 0...Int.max))
     length = try Self.length(recipe)
     data = try DataSettings(recipe.section("data"))
@@ -119,13 +151,11 @@ extension RunConfiguration {
     let objective = try recipe.section("objective")
     normalization = try objective.choice("normalization", default: Normalization.count)
     referenceSync = try ReferenceSync(objective)
-    loss = try PreferenceLoss(objective)
-    (optimizer, decay, maxGradientNorm) = try Self.optimizer(recipe.section("optimizer"))
+    method = try Method(objective, recipe)
+    optimizer = try OptimizerSettings(recipe.section("optimizer"))
     schedule = try ScheduleSettings(recipe.section("schedule"))
     checkpoint = try CheckpointSettings(recipe.section("checkpoint"))
-    let evaluation = try recipe.section("eval")
-    evaluateEvery = try evaluation.integer("every", default: 0, in: 0...Int.max)
-    try evaluation.finish()
+    evaluation = try EvaluationSettings(recipe.section("eval"))
     reduction = try recipe.choice("reduction", default: .exact)
     threads = try recipe.integer("threads", default: 1, in: 1...1024)
     memory = try MemoryBudget(recipe.section("memory"))
@@ -139,104 +169,5 @@ extension RunConfiguration {
     let epochs = try recipe.number("epochs", default: 1, in: Double.leastNonzeroMagnitude...1e9)
     guard let steps = try recipe.optionalInteger("steps", in: 1...Int.max) else { return .epochs(epochs) }
     return .steps(steps)
-  }
-
-  private static func optimizer(_ section: RecipeSection) throws -> (AdamW.Settings, DecayedParameters, Double) {
-    let name = try section.string("name", default: "adamw")
-    guard name == "adamw" else {
-      throw Fault(.configuration, "there is no optimizer \"\(name)\"", at: "optimizer.name", hint: "use adamw")
-    }
-    let settings = AdamW.Settings(
-      learningRate: try section.number("learning_rate", default: 1e-5, in: 0...1e3),
-      beta1: try section.number("beta1", default: 0.9, in: 0...0.999_999),
-      beta2: try section.number("beta2", default: 0.999, in: 0...0.999_999_9),
-      epsilon: try section.number("epsilon", default: 1e-8, in: 0...1),
-      weightDecay: try section.number("weight_decay", default: 0, in: 0...1e3))
-    let decay = try section.choice("decay", default: DecayedParameters.matrices)
-    let norm = try section.number("max_grad_norm", default: 1, in: 0...Double.greatestFiniteMagnitude)
-    try section.finish()
-    return (settings, decay, norm)
-  }
-}
-
-extension RunConfiguration.ReferenceSync {
-  /// `objective.reference_sync` and `objective.reference_mixup`.
-  fileprivate init(_ section: RecipeSection) throws {
-    every = try section.integer("reference_sync", default: 0, in: 0...Int.max)
-    mixup = try section.number("reference_mixup", default: 0.6, in: 0...1)
-  }
-}
-
-extension PreferenceLoss {
-  /// One objective or a list of them, with their options and modifiers.
-  fileprivate init(_ section: RecipeSection) throws {
-    let names = try section.strings("name", default: "dpo")
-    let weights = try section.numbers("weights", in: 0...1e6)
-    try self.init(names, weights: weights, settings: try section.remaining())
-    for setting in settings { section.note(setting.name, setting.value) }
-  }
-}
-
-extension RunConfiguration.DataSettings {
-  fileprivate init(_ section: RecipeSection) throws {
-    train = try section.strings("train")
-    guard !train.isEmpty else {
-      throw Fault(.configuration, "is missing", at: "data.train", hint: "name a JSONL file, plain, .gz or .zst")
-    }
-    evaluation = try section.strings("eval")
-    shuffle = try section.boolean("shuffle", default: true)
-    maxLength = try section.optionalInteger("max_length", in: 2...Int(Int32.max))
-    maxPromptLength = try section.optionalInteger("max_prompt_length", in: 1...Int(Int32.max))
-    keep = try section.choice("keep_prompt", default: .end)
-    boundary = try section.choice("boundary", default: .joined)
-    onError = try section.choice("on_error", default: .fail)
-    let control = try section.section("control")
-    controls = ControlTexts(
-      desirable: try control.string("desirable", default: ControlTexts().desirable),
-      undesirable: try control.string("undesirable", default: ControlTexts().undesirable))
-    try control.finish()
-    try section.finish()
-  }
-}
-
-extension RunConfiguration.BatchSettings {
-  fileprivate init(_ section: RecipeSection) throws {
-    size = try section.integer("size", default: 32, in: 1...1 << 24)
-    unitTokens = try section.integer("unit_tokens", default: 2048, in: 1...1 << 24)
-    try section.finish()
-  }
-}
-
-extension RunConfiguration.ScheduleSettings {
-  fileprivate init(_ section: RecipeSection) throws {
-    shape = try section.choice("name", default: .constant)
-    warmup = try section.number("warmup", default: 0, in: 0...1e12)
-    try section.finish()
-  }
-
-  /// Whether the learning rate of a step does not depend on how many steps there are.
-  var ignoresLength: Bool { shape == .constant && (warmup == 0 || warmup >= 1) }
-
-  /// The schedule of a run of a known length.
-  func resolved(totalSteps: Int) -> LearningRateSchedule {
-    let steps = warmup < 1 ? Int((warmup * Double(totalSteps)).rounded(.up)) : Int(warmup)
-    return LearningRateSchedule(shape: shape, warmup: steps, totalSteps: totalSteps)
-  }
-}
-
-extension RunConfiguration.CheckpointSettings {
-  fileprivate init(_ section: RecipeSection) throws {
-    every = try section.integer("every", default: 0, in: 0...Int.max)
-    keep = try section.integer("keep", default: 2, in: 1...1_000_000)
-    try section.finish()
-  }
-}
-
-extension MemoryBudget {
-  fileprivate init(_ section: RecipeSection) throws {
-    let activations = try section.integer("activations_mb", default: 1024, in: 1...1 << 24)
-    let logits = try section.integer("logits_mb", default: 128, in: 1...1 << 24)
-    self.init(activations: activations << 20, logits: logits << 20)
-    try section.finish()
   }
 }

@@ -14,9 +14,12 @@ package struct RunInputs {
   /// What must be the same when the run is continued.
   let continuationSettings: [(key: String, value: String)]
 
-  package init(_ configuration: RunConfiguration, source: ModelSource, over communicator: any Communicator) throws {
-    let loader = try DataLoader(configuration, source: source, over: communicator)
+  package init(
+    _ configuration: RunConfiguration, _ loss: PreferenceLoss, source: ModelSource, over communicator: any Communicator
+  ) throws {
+    let loader = try DataLoader(configuration, loss, source: source, over: communicator)
     training = try loader.load(configuration.data.train)
+    if loss.objective.traits.groupKind == .labelled { try training.dataset.checkClasses() }
     evaluation = configuration.data.evaluation.isEmpty ? nil : try loader.load(configuration.data.evaluation)
     liveReference = loader.needsLiveReference ? loader.reference : nil
     switch configuration.length {
@@ -25,17 +28,18 @@ package struct RunInputs {
       totalSteps = BatchStream.steps(epochs: epochs, count: training.dataset.count, batch: configuration.batch.size)
     }
     continuationSettings = Self.continuationSettings(
-      configuration, source: source, reference: loader.reference, dataset: training.dataset)
+      configuration, model: source.digest, reference: loader.reference.digest, data: training.dataset.digest)
   }
 
   /// Keys that may change between a run and its continuation without changing what it computes.
   private static let freeKeys = [
-    "run", "model", "reference", "data.", "eval.", "checkpoint.", "threads", "memory.activations_mb", "cache",
-    "watchdog",
+    "run", "model", "reference", "reward.model", "data.", "eval.", "checkpoint.", "threads", "memory.activations_mb",
+    "cache", "watchdog",
   ]
 
-  private static func continuationSettings(
-    _ configuration: RunConfiguration, source: ModelSource, reference: ModelSource, dataset: TokenizedDataset
+  /// The settings, and digests of what they name.
+  static func continuationSettings(
+    _ configuration: RunConfiguration, model: String, reference: String, data: String
   ) -> [(key: String, value: String)] {
     let freeLength = configuration.schedule.ignoresLength
     let fixed = configuration.settings.entries.filter { entry in
@@ -44,9 +48,23 @@ package struct RunInputs {
       return !(isFree && entry.key != "data.shuffle") && !(isLength && freeLength)
     }
     return fixed + [
-      ("digest of the model", source.digest), ("digest of the reference", reference.digest),
-      ("digest of the training data", dataset.digest),
+      ("digest of the model", model), ("digest of the reference", reference), ("digest of the training data", data),
     ]
+  }
+}
+
+extension TokenizedDataset {
+  /// Refuses data of a single class, from which there is nothing to tell apart.
+  fileprivate func checkClasses() throws {
+    let first = completion(0, of: example(0)).role.isDesirable
+    let isMixed = (0..<count).contains { index in
+      let record = example(index)
+      return record.q < 1 || completion(0, of: record).role.isDesirable != first
+    }
+    guard !isMixed else { return }
+    throw Fault(
+      .data, "all \(count) completions are \(first ? "desirable" : "undesirable")", at: "data.train",
+      hint: "add completions of the other kind, or use sft")
   }
 }
 
@@ -56,13 +74,16 @@ private struct DataLoader {
   private let configuration: RunConfiguration
   private let source: ModelSource
   private let communicator: any Communicator
-  private let traits: ObjectiveTraits
+  private let loss: PreferenceLoss
+  private var traits: ObjectiveTraits { loss.objective.traits }
 
-  init(_ configuration: RunConfiguration, source: ModelSource, over communicator: any Communicator) throws {
+  init(
+    _ configuration: RunConfiguration, _ loss: PreferenceLoss, source: ModelSource, over communicator: any Communicator
+  ) throws {
     self.configuration = configuration
     self.source = source
     self.communicator = communicator
-    traits = configuration.loss.objective.traits
+    self.loss = loss
     reference = try configuration.reference.map { try ModelSource(.directory($0)) } ?? source
     try checkReference()
   }
@@ -101,7 +122,7 @@ private struct DataLoader {
     let pass = ReferenceLogProbabilities(
       source: reference, unitTokens: configuration.batch.unitTokens, cache: configuration.cache,
       communicator: communicator)
-    let perToken = !configuration.loss.reduction.isPlain
+    let perToken = !loss.reduction.isPlain
     return ObjectiveData(dataset: dataset, reference: try pass.table(for: dataset, perToken: perToken))
   }
 }

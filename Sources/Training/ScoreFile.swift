@@ -94,7 +94,7 @@ extension CompletionRole {
     switch self {
     case .chosen: "chosen"
     case .rejected: "rejected"
-    case .desirable, .undesirable: "completion"
+    case .desirable, .undesirable, .sample: "completion"
     }
   }
 }

@@ -7,26 +7,34 @@ import Transformer
 ///
 /// The units depend on the dataset and the token budget alone, so the numbers do not depend on the number of ranks.
 package struct ScoringPass {
-  /// The model's weights, which live as long as the pass.
-  let parameters: FloatBuffer
   private let model: LanguageModel
-  private let groups: any PromptGroups
+  /// The model's weights.
+  let parameters: FloatBuffer
   private let dataset: TokenizedDataset
+  private let groups: any PromptGroups
   private let unitTokens: Int
   private let communicator: any Communicator
 
-  /// Loads the model into memory of its own, large enough for every unit of the dataset.
+  /// Works with a model that has room for every unit of the dataset.
   init(
-    _ source: ModelSource, dataset: TokenizedDataset, unitTokens: Int, over communicator: any Communicator
-  ) throws {
+    _ model: LanguageModel, parameters: FloatBuffer, dataset: TokenizedDataset, unitTokens: Int,
+    over communicator: any Communicator
+  ) {
+    self.model = model
+    self.parameters = parameters
     self.dataset = dataset
     self.unitTokens = unitTokens
     self.communicator = communicator
+    groups = model.head == .score ? ScoredGroups(dataset) : dataset
+  }
+
+  /// Loads a model into memory of its own, large enough for every unit of the dataset.
+  init(
+    _ source: ModelSource, dataset: TokenizedDataset, unitTokens: Int, over communicator: any Communicator
+  ) throws {
     let capacity = UnitCapacity(unitTokens: unitTokens, datasets: [dataset])
-    model = try LanguageModel(source.configuration, head: source.head, capacity: capacity, trained: nil)
-    groups = source.head == .score ? ScoredGroups(dataset) : dataset
-    parameters = try FloatBuffer(count: model.layout.count, purpose: "parameters")
-    try source.loadParameters(model.layout, into: parameters.view)
+    let (model, parameters) = try source.load(capacity: capacity)
+    self.init(model, parameters: parameters, dataset: dataset, unitTokens: unitTokens, over: communicator)
   }
 
   /// The summed log-probability of each completion of the dataset, in nats, or its score, on every rank.
@@ -39,23 +47,44 @@ package struct ScoringPass {
 
   /// The log-probability of each token of each completion, in nats, on every rank.
   package func tokenLogProbabilities() throws -> [[Double]] {
-    let lengths = dataset.completionLengths
-    let starts = lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
-    var values = [Double](repeating: 0, count: starts[lengths.count])
+    let starts = dataset.completionStarts
+    let values = try tokenOutputs { model.tokenLogProbabilities[$0] }
+    return starts.indices.dropLast().map { Array(values[starts[$0]..<starts[$0 + 1]]) }
+  }
+
+  /// Log-probability and value of each token of each completion, one completion after the other, on every rank.
+  func tokenLogProbabilitiesAndValues() throws -> (logProbabilities: [Double], values: [Double]) {
+    guard model.head == .languageModelWithValue else {
+      return (try tokenOutputs { model.tokenLogProbabilities[$0] }, [])
+    }
+    var values = [Double](repeating: 0, count: dataset.completionStarts.last ?? 0)
+    let logProbabilities = try tokenOutputs({ model.tokenLogProbabilities[$0] }) { token, row in
+      values[token] = model.scalars[row]
+    }
+    try values.withUnsafeMutableBufferPointer { try communicator.allReduce(.sum, $0) }
+    return (logProbabilities, values)
+  }
+
+  private func tokenOutputs(
+    _ output: (_ row: Int) -> Double, also body: (_ token: Int, _ row: Int) -> Void = { _, _ in }
+  ) throws -> [Double] {
+    let starts = dataset.completionStarts
+    var values = [Double](repeating: 0, count: starts.last ?? 0)
     try forEachCompletion { completion, span in
       for (offset, row) in span.rows.enumerated() {
-        values[starts[completion] + offset] = model.tokenLogProbabilities[row]
+        values[starts[completion] + offset] = output(row)
+        body(starts[completion] + offset, row)
       }
     }
     try values.withUnsafeMutableBufferPointer { try communicator.allReduce(.sum, $0) }
-    return lengths.indices.map { Array(values[starts[$0]..<starts[$0 + 1]]) }
+    return values
   }
 
   /// Runs this rank's units; exactly one rank visits each completion.
   ///
   /// - Throws: ``Fault`` of kind `nonFinite` that names the row of the data.
   private func forEachCompletion(_ body: (_ completion: Int, CompletionSpan) -> Void) throws {
-    let plan = Self.plan(groups, count: dataset.count, tokens: unitTokens, model)
+    let plan = plan(groups)
     var unit = WorkUnit()
     for index in plan.assignment(ranks: communicator.size)[communicator.rank] {
       plan.fill(&unit, with: index, from: groups)
@@ -71,18 +100,27 @@ package struct ScoringPass {
       Watchdog.progress()
     }
   }
-}
 
-extension ScoringPass {
-  private static func plan(_ groups: some PromptGroups, count: Int, tokens: Int, _ model: LanguageModel) -> UnitPlan {
+  private func plan(_ groups: some PromptGroups) -> UnitPlan {
     UnitPlan.sequential(
-      Array(0..<count), of: groups, tokens: tokens, cost: WorkCost(model.configuration, head: model.head))
+      Array(0..<dataset.count), of: groups, tokens: unitTokens,
+      cost: WorkCost(model.configuration, head: model.head))
   }
 
   private static func notFinite(_ record: ExampleRecord) -> Fault {
     Fault(
       .nonFinite, "what the model says of row \(record.rowIndex) of the data is not finite",
       hint: "the model's weights hold NaN, infinity or values too large for Float32")
+  }
+}
+
+extension ModelSource {
+  /// A model that only scores, with its weights.
+  func load(capacity: UnitCapacity) throws -> (LanguageModel, FloatBuffer) {
+    let model = try LanguageModel(configuration, head: head, capacity: capacity, trained: nil)
+    let parameters = try FloatBuffer(count: model.layout.count, purpose: "parameters")
+    try loadParameters(model.layout, into: parameters.view)
+    return (model, parameters)
   }
 }
 
@@ -94,4 +132,7 @@ extension TokenizedDataset {
       return (0..<record.completionCount).map { completion($0, of: record).length }
     }
   }
+
+  /// Where the tokens of each completion begin among those of all completions, and their number at the end.
+  var completionStarts: [Int] { completionLengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) } }
 }

@@ -5,14 +5,24 @@ import JSON
 import Optimization
 
 /// Checkpoints of a trainer: every rank writes and reads its shard, rank 0 decides and commits.
-struct Snapshots {
+package struct Snapshots {
   let store: SnapshotStore
   let communicator: any Communicator
   /// The settings that must not change between a run and its continuation.
   let settings: [(key: String, value: String)]
   let layoutDigest: String
 
-  private static let tensorNames = ["parameters", "first_moment", "second_moment"]
+  package init(
+    store: SnapshotStore, communicator: any Communicator, settings: [(key: String, value: String)],
+    layoutDigest: String
+  ) {
+    self.store = store
+    self.communicator = communicator
+    self.settings = settings
+    self.layoutDigest = layoutDigest
+  }
+
+  private static let parameterName = "parameters"
   private static let referenceName = "reference"
 
   // MARK: Saving
@@ -20,11 +30,11 @@ struct Snapshots {
   /// Saves the state after a number of steps. Rank 0 commits when every rank has reported that its shard is durable.
   ///
   /// - Throws: on every rank, the fault of the first rank that could not write; older snapshots stay.
-  func save(_ trainer: Trainer, objectiveState: [Double], step: Int, keep: Int) throws {
-    let staging = try onRankZero { try store.begin(step: step) }
-    let reports = try communicator.allGather(report { try writeShard(of: trainer, staging) })
+  package func save(_ trainer: Trainer, objectiveState: [Double], step: Int, keep: Int) throws {
+    let staging = try communicator.onRankZero { try store.begin(step: step) }
+    let reports = try communicator.allGather(Agreement.report { try writeShard(of: trainer, staging) })
     let shards = try reports.enumerated().map { try Self.shard(from: $1, rank: $0) }
-    _ = try onRankZero {
+    _ = try communicator.onRankZero {
       let manifest = SnapshotManifest(
         step: step, configDigest: configDigest, layoutDigest: layoutDigest, worldSize: communicator.size,
         state: JSONObject([
@@ -38,8 +48,9 @@ struct Snapshots {
 
   private func writeShard(of trainer: Trainer, _ staging: String) throws -> String {
     let range = trainer.sharding.range(ofRank: communicator.rank)
-    let views = [trainer.weights.trained.view[range], trainer.optimizer.firstMoment, trainer.optimizer.secondMoment]
-    var tensors = zip(Self.tensorNames, views).map { name, view in
+    let replicated = communicator.rank == 0 ? trainer.optimizer.replicatedState : []
+    let parameters = (name: Self.parameterName, view: trainer.weights.trained.view[range])
+    var tensors = ([parameters] + trainer.optimizer.shardedState + replicated).map { name, view in
       TensorSource(name: name, shape: [view.count], values: UnsafeBufferPointer(start: view.base, count: view.count))
     }
     if let reference = movingReference(of: trainer) {
@@ -59,8 +70,8 @@ struct Snapshots {
   /// The newest whole snapshot, as rank 0 finds it; nil if there is none.
   ///
   /// - Throws: ``Fault`` if there are snapshots but none is whole, or if they belong to a run with other settings.
-  func newest() throws -> SnapshotManifest? {
-    let text = try onRankZero {
+  package func newest() throws -> SnapshotManifest? {
+    let text = try communicator.onRankZero {
       let found = try store.newestVerified { log.warning("skipping a damaged checkpoint: \($0)") }
       return found.map { String($0.step) } ?? ""
     }
@@ -75,24 +86,25 @@ struct Snapshots {
     trainer.referenceMoves ? trainer.weights.reference?.view : nil
   }
 
-  /// Reads parameters and the own shard of the moments, whatever number of ranks wrote them.
+  /// Reads parameters and the own shard of the optimiser's state, whatever number of ranks wrote them.
   ///
   /// - Returns: the state of the objective.
-  func load(_ manifest: SnapshotManifest, into trainer: Trainer) throws -> [Double] {
+  package func load(_ manifest: SnapshotManifest, into trainer: Trainer) throws -> [Double] {
     let saved = Sharding(count: trainer.sharding.count, ranks: manifest.worldSize)
     let own = trainer.sharding.range(ofRank: communicator.rank)
     for rank in 0..<manifest.worldSize {
       let name = Self.shardName(rank, of: manifest.worldSize)
       let file = try SafetensorsFile(path: "\(store.path(step: manifest.step))/\(name)")
       let range = saved.range(ofRank: rank)
-      try copy(Self.tensorNames[0], of: file, range, into: trainer.weights.trained.view, from: 0, wanted: range)
+      try copy(Self.parameterName, of: file, range, into: trainer.weights.trained.view, from: 0, wanted: range)
       if let reference = movingReference(of: trainer) {
         try copy(Self.referenceName, of: file, range, into: reference, from: 0, wanted: range)
       }
-      for (name, moment) in zip(
-        Self.tensorNames.dropFirst(), [trainer.optimizer.firstMoment, trainer.optimizer.secondMoment])
-      {
-        try copy(name, of: file, range, into: moment, from: own.lowerBound, wanted: range.clamped(to: own))
+      for (name, view) in trainer.optimizer.shardedState {
+        try copy(name, of: file, range, into: view, from: own.lowerBound, wanted: range.clamped(to: own))
+      }
+      for (name, view) in trainer.optimizer.replicatedState where rank == 0 {
+        try copy(name, of: file, 0..<view.count, into: view, from: 0, wanted: 0..<view.count)
       }
     }
     trainer.weights.refresh()
@@ -114,35 +126,10 @@ struct Snapshots {
       of: record, elements: elements, into: UnsafeMutableBufferPointer(start: target.base, count: target.count))
   }
 
-  // MARK: Agreement
-
-  /// Runs `body` on rank 0 and gives its text, or its fault, to every rank.
-  private func onRankZero(_ body: () throws -> String) throws -> String {
-    let message = communicator.rank == 0 ? report(body) : []
-    return try Self.result(of: try communicator.broadcast(message), rank: 0)
-  }
-
-  /// A text or a fault as bytes that travel.
-  private func report(_ body: () throws -> String) -> [UInt8] {
-    do {
-      return Array("ok \(try body())".utf8)
-    } catch let fault as Fault {
-      return Array("\(fault.kind.rawValue) \(fault)".utf8)
-    } catch {
-      return Array("\(Fault.Kind.unwritable.rawValue) \(error)".utf8)
-    }
-  }
-
-  private static func result(of message: [UInt8], rank: Int) throws -> String {
-    let parts = String(decoding: message, as: UTF8.self).split(
-      separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-    let text = parts.count > 1 ? String(parts[1]) : ""
-    guard parts[0] != "ok" else { return text }
-    throw Fault(Int32(parts[0]).flatMap(Fault.Kind.init) ?? .unwritable, text, at: rank == 0 ? "" : "rank \(rank)")
-  }
+  // MARK: Shards
 
   private static func shard(from message: [UInt8], rank: Int) throws -> ShardFile {
-    let fields = try result(of: message, rank: rank).split(separator: " ").map(String.init)
+    let fields = try Agreement.result(of: message, rank: rank).split(separator: " ").map(String.init)
     guard fields.count == 3, let bytes = Int(fields[1]) else {
       preconditionFailure("a shard is reported in three words")
     }

@@ -16,7 +16,7 @@ package final class Trainer {
   /// A batch ready to be computed.
   package struct PlannedBatch {
     package let units: PlannedUnits
-    let survey: (groups: any PromptGroups, units: PlannedUnits, needsReference: Bool)?
+    let survey: (groups: any PromptGroups, units: PlannedUnits, examples: [Int], needsReference: Bool)?
     /// What the batch's losses and gradients are divided by.
     package let normalizer: Double
     package var examples: [Int] { units.plan.examples }
@@ -30,9 +30,13 @@ package final class Trainer {
     package var isStopping: Bool
   }
 
+  /// Parameter groups of the optimiser: the decoder with its vocabulary, and a head that gives scores or values.
+  private static let backboneGroup = 0
+  private static let headGroup = 1
+
   package let model: LanguageModel
   package let weights: ModelWeights
-  let optimizer: AdamW
+  let optimizer: any Optimizer
   let sharding: Sharding
   private let configuration: RunConfiguration
   private let communicator: any Communicator
@@ -40,10 +44,14 @@ package final class Trainer {
   private let gradients: FloatBuffer
   private let reduction: GradientReduction
   private var unit = WorkUnit()
+  private let norms: GradientNorms
   private var squares: [Double]
   private var referenceRows: [Double]
+  private var groups: [GroupStep]
   package private(set) var table = StepTable()
 
+  /// - Parameters:
+  ///   - needsReference: whether tasks ask for log-probabilities under the reference.
   package init(
     _ configuration: RunConfiguration, model: LanguageModel, needsReference: Bool = false,
     schedule: LearningRateSchedule, over communicator: any Communicator
@@ -54,13 +62,24 @@ package final class Trainer {
     self.communicator = communicator
     let trained = model.trained
     sharding = Sharding(count: trained.count, ranks: communicator.size)
-    weights = try ModelWeights(model, needsReference: needsReference)
+    // Without adapters the model is the reference already.
+    let isBase = !trained.isComplete && configuration.reference == nil
+    weights = try ModelWeights(model, needsReference: needsReference && !isBase)
     gradients = try FloatBuffer(count: trained.count, purpose: "gradients")
     reduction = try GradientReduction(configuration.reduction, sharding, over: communicator)
-    let decaying = trained.tensors.filter { configuration.decay == .all || $0.isMatrix }.map(\.range)
-    optimizer = try AdamW(configuration.optimizer, shard: sharding.range(ofRank: communicator.rank), decaying: decaying)
-    squares = Array(repeating: 0, count: sharding.blockCount)
+    let runs = trained.tensors.map {
+      ParameterRun(
+        range: $0.range, group: $0.belongsToScalarHead ? Self.headGroup : Self.backboneGroup,
+        decays: configuration.optimizer.decay == .all || $0.isMatrix)
+    }
+    optimizer = try configuration.optimizer.type.init(
+      options: configuration.optimizer.options, shard: sharding.range(ofRank: communicator.rank), runs: runs,
+      tensors: trained.tensors.map { TensorShape(range: $0.range, shape: $0.shape) })
+    norms = GradientNorms(sharding, runs: runs)
+    squares = Array(repeating: 0, count: norms.tableCount)
     referenceRows = Array(repeating: 0, count: needsReference ? model.capacity.predictions : 0)
+    let (backbone, head) = (configuration.optimizer.weightDecay, configuration.optimizer.head.weightDecay)
+    groups = [backbone, head].map { GroupStep(learningRate: 0, weightDecay: $0, gradientScale: 1) }
     unit.reserve(tokens: model.capacity.tokens, groups: model.capacity.tokens, completions: model.capacity.predictions)
   }
 }
@@ -77,7 +96,10 @@ extension Trainer {
         hint: "use objective.normalization=count, a larger batch.size, or weights near 1")
     }
     let survey = task.survey(of: examples).map {
-      (groups: $0.groups, units: planned($0.indices, of: $0.groups), needsReference: $0.needsReference)
+      (
+        groups: $0.groups, units: planned($0.indices, of: $0.groups), examples: $0.examples,
+        needsReference: $0.needsReference
+      )
     }
     return PlannedBatch(units: planned(examples, of: task.groups), survey: survey, normalizer: normalizer)
   }
@@ -110,16 +132,17 @@ extension Trainer {
       throw Fault(.nonFinite, "the norm of the summed gradient is \(norm)", hint: "lower the learning rate")
     }
     let factor = schedule.factor(atStep: step)
+    prepareGroups(norm: norm, factor: factor)
     synchronizeReference(after: step)
-    optimizer.update(
-      parameters: weights.trained.view, gradients: gradients.view, step: step, rateFactor: factor,
-      gradientScale: GradientClipping.scale(norm: norm, maximum: configuration.maxGradientNorm))
+    if type(of: optimizer).needsWholeGradients {
+      try Ring.allGather(gradients.view.base, sharding, over: communicator)
+    }
+    optimizer.update(parameters: weights.trained.view, gradients: gradients.view, step: step, groups: groups)
     try Ring.allGather(weights.trained.view.base, sharding, over: communicator)
     weights.refresh()
     task.observe(table)
     return StepResult(
-      gradientNorm: norm, learningRate: configuration.optimizer.learningRate * factor,
-      isStopping: table.stopRequests > 0)
+      gradientNorm: norm, learningRate: groups[0].learningRate, isStopping: table.stopRequests > 0)
   }
 
   /// Scores the own units of a list of examples without changing anything; the table is shared afterwards.
@@ -149,7 +172,7 @@ extension Trainer {
         Watchdog.progress()
       }
       try table.share(over: communicator)
-      task.finishSurvey(table)
+      task.finishSurvey(table, of: survey.examples)
     }
     table.begin(rows: batch.examples.count, columns: task.columns)
   }
@@ -180,12 +203,27 @@ extension Trainer {
     }
   }
 
+  /// Learning rates and clipping of backbone and head.
+  private func prepareGroups(norm: Double, factor: Double) {
+    let settings = configuration.optimizer
+    let clipped = { (norm: Double, maximum: Double) in GradientClipping.scale(norm: norm, maximum: maximum) }
+    groups[Self.backboneGroup].learningRate = settings.learningRate * factor
+    groups[Self.headGroup].learningRate = settings.head.learningRate * factor
+    guard let headMaximum = settings.head.maxGradientNorm else {
+      for group in groups.indices { groups[group].gradientScale = clipped(norm, settings.maxGradientNorm) }
+      return
+    }
+    let own = { (group: Int) in self.squares.withUnsafeBufferPointer { self.norms.norm(ofGroup: group, from: $0) } }
+    groups[Self.backboneGroup].gradientScale = clipped(own(Self.backboneGroup), settings.maxGradientNorm)
+    groups[Self.headGroup].gradientScale = clipped(own(Self.headGroup), headMaximum)
+  }
+
   private func gradientNorm() throws -> Double {
     try squares.withUnsafeMutableBufferPointer { table in
-      GradientClipping.sumSquares(of: gradients.view, sharding, rank: communicator.rank, into: table)
+      norms.sumSquares(of: gradients.view, rank: communicator.rank, into: table)
       try communicator.allReduce(.sum, table)
+      return norms.norm(from: UnsafeBufferPointer(table))
     }
-    return squares.reduce(0, +).squareRoot()
   }
 
   /// Names the tensor whose gradient cannot be summed.
@@ -207,8 +245,7 @@ extension Trainer {
 extension Trainer {
   /// Puts the unit's log-probabilities under the live reference aside.
   private func scoreReference() {
-    guard let reference = weights.reference else { preconditionFailure("there is no live reference") }
-    model.score(unit, parameters: reference.view)
+    model.score(unit, parameters: weights.referenceOrBase.view)
     for row in unit.targets.indices { referenceRows[row] = model.tokenLogProbabilities[row] }
   }
 

@@ -22,11 +22,12 @@ package final class TrainingRun {
   private let communicator: any Communicator
   private let setup: TrainingSetup
   private let snapshots: Snapshots
-  private var stream: BatchStream
   private let lock: RunDirectoryLock?
   private var isRankZero: Bool { communicator.rank == 0 }
   private var trainer: Trainer { setup.trainer }
-  private var totalSteps: Int { setup.inputs.totalSteps }
+  private var totalSteps: Int { setup.totalSteps }
+  private let commentary: Commentary
+  private let samples: EvaluationSamples?
 
   /// Opens and checks everything that the run needs; nothing is written but the lock and caches.
   package init(_ configuration: RunConfiguration, over communicator: any Communicator) throws {
@@ -36,12 +37,12 @@ package final class TrainingRun {
     lock = try communicator.rank == 0 ? RunDirectoryLock(configuration.run) : nil
     do {
       setup = try TrainingSetup(configuration, over: communicator)
-      stream = BatchStream(
-        count: setup.inputs.training.dataset.count, size: configuration.batch.size, seed: configuration.seed,
-        shuffle: configuration.data.shuffle)
+      commentary = Commentary(setup.preferences?.loss.objective.traits)
+      samples = try EvaluationSamples(
+        configuration, source: setup.source, trainer: setup.trainer, over: communicator)
       snapshots = Snapshots(
         store: SnapshotStore(directory: "\(configuration.run)/checkpoints"), communicator: communicator,
-        settings: setup.inputs.continuationSettings, layoutDigest: setup.trainer.model.trained.digest)
+        settings: setup.continuationSettings, layoutDigest: setup.trainer.model.trained.digest)
     } catch {
       lock?.releaseUnused()
       throw error
@@ -57,7 +58,7 @@ package final class TrainingRun {
     StopRequest.deferToSteps()
     Watchdog.start(seconds: configuration.watchdogSeconds, rank: communicator.rank)
     defer { Watchdog.stop() }
-    if first == 0, let values = try evaluate() { metrics?.append([("step", .integer(0))] + values) }
+    if first == 0, let values = try evaluate(after: 0) { metrics?.append([("step", .integer(0))] + values) }
     let progress = Progress(from: first, to: totalSteps, isEnabled: isRankZero)
     for step in first..<totalSteps {
       let isStopping = try train(step: step, metrics, progress)
@@ -69,43 +70,41 @@ package final class TrainingRun {
   /// One step with everything around it.
   private func train(step: Int, _ log: MetricsLog?, _ progress: Progress) throws -> Bool {
     let started = Clock.seconds
-    let examples = stream.examples(ofStep: step)
-    let task = setup.training
+    let (task, examples) = try setup.batches.batch(ofStep: step)
     let batch = try trainer.plan(examples, of: task)
     let result = try trainer.step(step, batch, of: task)
-    let metrics = PreferenceMetrics(
-      task.batch, loss: trainer.table.sum(ofColumn: 0) / batch.normalizer, objective: task.loss.objective)
-    let report = StepReport(batch, result, metrics, tokens: task.data.dataset.tokens(ofExamples: examples))
+    let metrics = setup.batches.metrics(of: batch, trainer.table)
     let seconds = Clock.seconds - started
-    progress.update(step: step + 1, tokens: report.tokens, details: report.summary)
+    progress.update(
+      step: step + 1, tokens: metrics.tokens, details: "\(metrics.summary)  |g| \(result.gradientNorm.brief)")
+    commentary.notice(metrics, step: step)
     let isLast = step + 1 == totalSteps
-    let evaluates = isLast || (configuration.evaluateEvery > 0 && (step + 1) % configuration.evaluateEvery == 0)
-    let values = try evaluates ? evaluate() ?? [] : []
-    log?.append(
-      report.members(step: step + 1, epoch: stream.epochs(after: step + 1), seconds: seconds) + values)
+    let evaluates = isLast || (configuration.evaluation.every > 0 && (step + 1) % configuration.evaluation.every == 0)
+    let values = try evaluates ? evaluate(after: step + 1) ?? [] : []
+    let counters: [(String, JSONValue)] = [
+      ("step", .integer(Int64(step + 1))), ("epoch", .double(setup.batches.epochs(after: step + 1))),
+      ("loss", .double(metrics.loss)), ("grad_norm", .double(result.gradientNorm)),
+      ("learning_rate", .double(result.learningRate)), ("examples", .integer(Int64(metrics.examples))),
+      ("tokens", .integer(Int64(metrics.tokens))), ("seconds", .double(seconds)),
+    ]
+    log?.append(counters + metrics.values.map { ($0.name, .double($0.value)) } + values)
     let saves = configuration.checkpoint.every > 0 && (step + 1) % configuration.checkpoint.every == 0
     if saves, !isLast { try save(after: step + 1) }
     return result.isStopping
   }
 
   /// Metrics of the held-out data, or nil if there are none.
-  private func evaluate() throws -> [(String, JSONValue)]? {
-    guard let task = setup.evaluation else { return nil }
-    let examples = Array(0..<task.data.dataset.count)
-    task.state = setup.training.state
-    try trainer.evaluate(examples, of: task)
-    task.observe(trainer.table)
-    let metrics = PreferenceMetrics(
-      task.batch, loss: trainer.table.sum(ofColumn: 0) / task.normalizer(of: examples), objective: task.loss.objective)
-    if isRankZero {
-      log.info("evaluation: loss \(metrics.loss.brief)\(metrics.accuracy.map { "  accuracy \($0.brief)" } ?? "")")
-    }
+  private func evaluate(after step: Int) throws -> [(String, JSONValue)]? {
+    try samples?.write(step: step, isRankZero: isRankZero)
+    guard let metrics = try setup.batches.evaluate() else { return nil }
+    if isRankZero { log.info("evaluation: \(metrics.summary)") }
     return [("eval/loss", .double(metrics.loss))] + metrics.values.map { ("eval/\($0.name)", .double($0.value)) }
   }
 
   private func save(after step: Int) throws {
     try snapshots.save(
-      trainer, objectiveState: setup.training.state, step: step, keep: configuration.checkpoint.keep)
+      trainer, objectiveState: setup.batches.state, step: step, keep: configuration.checkpoint.keep)
+    try setup.batches.forget(before: step)
     Watchdog.progress()
   }
 
@@ -120,12 +119,25 @@ package final class TrainingRun {
     if isRankZero {
       let directory = "\(configuration.run)/final"
       // Also when nothing was left to train: the job may have ended between its last checkpoint and this.
-      try ModelExport(source: setup.source, layout: trainer.model.layout, head: trainer.model.head)
-        .write(trainer.weights.model.view, to: directory)
+      try export(to: directory)
       log.notice("finished \(totalSteps) steps; the model is in \(directory)")
     }
     try communicator.barrier()
     return .finished
+  }
+}
+
+// MARK: - Ending
+
+extension TrainingRun {
+  /// Writes the model, and adapters beside it where those were trained.
+  private func export(to directory: String) throws {
+    let model = trainer.model
+    try ModelExport(source: setup.source, layout: model.layout, head: model.head)
+      .write(trainer.weights.model.view, to: directory)
+    guard let settings = configuration.lora, case .directory(let base) = configuration.model else { return }
+    try AdapterExport(settings: settings, trained: model.trained, head: model.head, base: base)
+      .write(trainer.weights.trained.view, to: "\(configuration.run)/adapter")
   }
 }
 
@@ -141,7 +153,7 @@ extension TrainingRun {
           at: configuration.run, hint: "raise steps or choose another run directory")
       }
       try setup.loadWeights()
-      setup.training.state = try snapshots.load(manifest, into: trainer)
+      setup.batches.state = try snapshots.load(manifest, into: trainer)
       return manifest.step
     }
     try setup.loadWeights()
@@ -160,18 +172,13 @@ extension TrainingRun {
     log.info(
       "\(c.modelType), \(trainer.model.layout.count.grouped) parameters, \(c.layerCount) layers, vocabulary \(c.vocabularySize)"
     )
-    log.info("training data: \(setup.inputs.training.dataset.report.summary)")
-    if let evaluation = setup.inputs.evaluation { log.info("held-out data: \(evaluation.dataset.report.summary)") }
+    for description in setup.batches.descriptions { log.info("\(description)") }
+    if !trainer.model.trained.isComplete { log.info("training \(trainer.model.trained.count.grouped) parameters") }
     let start = first == 0 ? "" : ", resuming after step \(first)"
     log.info(
       "\(totalSteps) steps of \(configuration.batch.size) examples on \(communicator.size) ranks × \(configuration.threads) threads\(start)"
     )
   }
-}
-
-extension TokenizedDataset {
-  /// Tokens of some examples, prompts once.
-  fileprivate func tokens(ofExamples examples: [Int]) -> Int { examples.reduce(0) { $0 + example($1).tokenCount } }
 }
 
 extension TrainedParameters {

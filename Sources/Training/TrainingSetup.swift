@@ -4,63 +4,151 @@ import Objectives
 import PreferenceData
 import Transformer
 
-/// What a run on preferences computes with: its data, its model and its trainer.
+/// What a run computes with: its model, its trainer, and where its batches come from.
 package struct TrainingSetup {
   package let source: ModelSource
-  package let inputs: RunInputs
   package let trainer: Trainer
-  package let training: PreferenceTask
-  package let evaluation: PreferenceTask?
+  package let totalSteps: Int
+  let batches: any BatchSource
+  /// What must be the same when the run is continued.
+  let continuationSettings: [(key: String, value: String)]
+  private let configuration: RunConfiguration
+  private let liveReference: ModelSource?
+  private let startingAdapter: AdapterFiles?
+  /// The task of a run on preferences.
+  package let preferences: PreferenceTask?
 
   /// Prepares data and allocates all memory; weights are not loaded yet.
   package init(_ configuration: RunConfiguration, over communicator: any Communicator) throws {
+    switch configuration.method {
+    case .preference(let loss): try self.init(configuration, loss, over: communicator)
+    case .policy(let settings): try self.init(configuration, settings, over: communicator)
+    }
+  }
+
+  /// Fills the weights from the model, and those of a live reference.
+  package func loadWeights() throws {
+    let (layout, weights) = (trainer.model.layout, trainer.weights)
+    try weights.begin(layout, seed: configuration.seed) { try source.loadParameters(layout, into: $0) }
+    if let startingAdapter {
+      try startingAdapter.load(trainer.model.trained, into: weights.trained.view)
+      weights.refresh()
+    }
+    if let reference = weights.reference, let liveReference {
+      try liveReference.loadParameters(layout, into: reference.view)
+    }
+  }
+}
+
+// MARK: - Preferences
+
+extension TrainingSetup {
+  private init(_ configuration: RunConfiguration, _ loss: PreferenceLoss, over communicator: any Communicator) throws {
+    self.configuration = configuration
     source = try ModelSource(configuration.model)
-    let head = try Self.head(configuration, source)
-    let inputs = try RunInputs(configuration, source: source, over: communicator)
-    self.inputs = inputs
+    let head = try Self.head(loss.objective.traits, source)
+    let inputs = try RunInputs(configuration, loss, source: source, over: communicator)
+    totalSteps = inputs.totalSteps
+    liveReference = inputs.liveReference
+    continuationSettings = inputs.continuationSettings
     let context = source.configuration.contextLength
     let task = { (data: ObjectiveData) in
       PreferenceTask(
-        configuration.loss, data: data, normalization: configuration.normalization, contextLength: context,
+        loss, data: data, normalization: configuration.normalization, contextLength: context,
         needsLiveReference: configuration.referenceSync.every > 0)
     }
-    training = task(inputs.training)
-    evaluation = inputs.evaluation.map(task)
+    let training = task(inputs.training)
+    preferences = training
     let capacity = UnitCapacity(
       unitTokens: configuration.batch.unitTokens,
       datasets: [inputs.training, inputs.evaluation].compactMap { $0?.dataset },
-      mixesPrompts: configuration.loss.objective.traits.survey == .mismatched, contextLength: context)
-    let layout = ParameterLayout(source.configuration, head: head)
-    let model = try LanguageModel(
-      source.configuration, head: head, capacity: capacity, trained: TrainedParameters(all: layout),
-      budget: configuration.memory)
-    trainer = try Trainer(
-      configuration, model: model, needsReference: inputs.liveReference != nil,
-      schedule: configuration.schedule.resolved(totalSteps: inputs.totalSteps), over: communicator)
+      mixesPrompts: loss.objective.traits.survey == .mismatched, contextLength: context)
+    (trainer, startingAdapter) = try Self.trainer(
+      configuration, source, head, capacity, needsReference: inputs.liveReference != nil, totalSteps: totalSteps,
+      communicator)
+    batches = PreferenceBatches(
+      configuration, training: training, evaluation: inputs.evaluation.map(task), trainer: trainer)
   }
 
   /// The head that the objective trains.
-  private static func head(_ configuration: RunConfiguration, _ source: ModelSource) throws -> ModelHead {
-    guard configuration.loss.objective.traits.output == .logProbability else { return .score }
+  private static func head(_ traits: ObjectiveTraits, _ source: ModelSource) throws -> ModelHead {
+    guard traits.output == .logProbability else { return .score }
+    try checkLanguageModel(source)
+    return .languageModel
+  }
+
+  static func checkLanguageModel(_ source: ModelSource) throws {
     guard source.head != .score else {
       throw Fault(
         .configuration, "the model is a reward model, and the objective needs a language model", at: "model",
         hint: "use a …ForCausalLM model, or an objective for reward models such as bradley_terry")
     }
-    return .languageModel
   }
 
-  /// One optimiser step on a batch, for benchmarks.
+  /// One optimiser step on a batch of preferences, for benchmarks.
   package func step(_ step: Int, _ examples: [Int]) throws {
-    _ = try trainer.step(step, trainer.plan(examples, of: training), of: training)
+    guard let preferences else { preconditionFailure("the run is not on preferences") }
+    _ = try trainer.step(step, trainer.plan(examples, of: preferences), of: preferences)
   }
 
-  /// Fills the weights from the model, and those of a live reference.
-  package func loadWeights() throws {
-    try source.loadParameters(trainer.model.layout, into: trainer.weights.trained.view)
-    trainer.weights.refresh()
-    if let reference = trainer.weights.reference, let source = inputs.liveReference {
-      try source.loadParameters(trainer.model.layout, into: reference.view)
+  private static func trainer(
+    _ configuration: RunConfiguration, _ source: ModelSource, _ head: ModelHead, _ capacity: UnitCapacity,
+    needsReference: Bool, totalSteps: Int, _ communicator: any Communicator
+  ) throws -> (Trainer, AdapterFiles?) {
+    let layout = ParameterLayout(source.configuration, head: head)
+    let start = try configuration.lora?.start.map { try AdapterFiles($0) }
+    let model = try LanguageModel(
+      source.configuration, head: head, capacity: capacity,
+      trained: trainedParameters(configuration, layout, start),
+      detachesValues: configuration.policy?.detachesValues ?? false, budget: configuration.memory)
+    let trainer = try Trainer(
+      configuration, model: model, needsReference: needsReference,
+      schedule: configuration.schedule.resolved(totalSteps: totalSteps), over: communicator)
+    return (trainer, start)
+  }
+
+  private static func trainedParameters(
+    _ configuration: RunConfiguration, _ layout: ParameterLayout, _ start: AdapterFiles?
+  ) throws -> TrainedParameters {
+    guard let lora = configuration.lora else { return TrainedParameters(all: layout) }
+    guard configuration.referenceSync.every == 0 else {
+      throw Fault(
+        .configuration, "a moving reference cannot be kept with adapters", at: "objective.reference_sync",
+        hint: "train all parameters, or leave it out")
     }
+    if let start { return try start.trained(layout) }
+    let heads = layout.tensors.filter(\.belongsToScalarHead).map(\.name)
+    return TrainedParameters(layout, adapters: try lora.specifications(for: layout), whole: Set(heads))
+  }
+}
+
+// MARK: - Policy optimisation
+
+extension TrainingSetup {
+  private init(
+    _ configuration: RunConfiguration, _ settings: RunConfiguration.PolicySettings, over communicator: any Communicator
+  ) throws {
+    self.configuration = configuration
+    preferences = nil
+    source = try ModelSource(configuration.model)
+    try Self.checkLanguageModel(source)
+    let inputs = try RolloutInputs(configuration, settings, source: source, over: communicator)
+    totalSteps = inputs.totalSteps
+    continuationSettings = inputs.continuationSettings
+    liveReference = inputs.reference
+    let limits = inputs.limits
+    (trainer, startingAdapter) = try Self.trainer(
+      configuration, source, settings.objective.needsValues ? .languageModelWithValue : .languageModel,
+      limits.capacity(unitTokens: configuration.batch.unitTokens), needsReference: inputs.reference != nil,
+      totalSteps: totalSteps, communicator)
+    let scorer = try RewardScorer(
+      inputs.settings.rewards, inputs.rewardModel, limits, unitTokens: configuration.batch.unitTokens,
+      over: communicator)
+    let sampler = RolloutSampler(
+      configuration, inputs.settings.rollout, source: source, material: inputs.material,
+      evaluationPrompts: inputs.evaluationPrompts, trainer: trainer, over: communicator)
+    batches = RolloutBatches(
+      configuration, inputs.settings, material: inputs.material, trainer: trainer, scorer: scorer, sampler: sampler,
+      over: communicator)
   }
 }

@@ -23,7 +23,10 @@ package protocol TrainingTask: AnyObject {
   func recordSurvey(_ group: UnitGroup, into table: inout StepTable)
 
   /// Takes in the shared table of the survey.
-  func finishSurvey(_ table: StepTable)
+  ///
+  /// - Parameters:
+  ///   - examples: what each row is of.
+  func finishSurvey(_ table: StepTable, of examples: [Int])
 
   /// Records the loss of a group and, if asked, writes its derivatives into the model.
   ///
@@ -36,10 +39,12 @@ package protocol TrainingTask: AnyObject {
 
 /// Groups to be scored before a batch.
 package struct BatchSurvey {
-  let groups: any PromptGroups
-  let indices: [Int]
+  package let groups: any PromptGroups
+  package let indices: [Int]
+  /// The example that each of them belongs to.
+  package let examples: [Int]
   /// Whether they must be scored by the live reference, too.
-  let needsReference: Bool
+  package let needsReference: Bool
 }
 
 /// A group of the unit that a model has just computed.

@@ -24,9 +24,10 @@ struct Decoder {
   /// Fills the workspace from embeddings to the final norm.
   ///
   /// - Parameters:
-  ///   - cache: keys and values of the tokens before, where the unit is one step of decoding.
+  ///   - decoding: where the unit is a prompt, what takes its keys and values; where it is single tokens, one step of
+  ///     decoding behind those.
   /// - Returns: (T, H) normalised hidden states, valid until the next call.
-  func forward(_ unit: WorkUnit, parameters: FloatView, cache: KeyValueCache? = nil) -> Matrix {
+  func forward(_ unit: WorkUnit, parameters: FloatView, decoding: DecodingStage? = nil) -> Matrix {
     let c = configuration
     precondition(unit.tokens.count <= workspace.capacity.tokens, "unit of \(unit.tokens.count) tokens is too large")
     let tokens = unit.tokens.count
@@ -34,7 +35,7 @@ struct Decoder {
     unit.tokens.withUnsafeBufferPointer {
       Elementwise.gatherRows(of: embedding, $0.baseAddress!, into: stream(0, tokens))
     }
-    for layer in 0..<c.layerCount { forward(layer: layer, unit, parameters, cache) }
+    for layer in 0..<c.layerCount { forward(layer: layer, unit, parameters, decoding) }
     let normed = Matrix(workspace.finalNormed, rows: tokens, columns: c.hiddenSize)
     RMSNorm.forward(
       stream(c.layerCount, tokens), weight: parameters[layout.finalNorm].base, epsilon: c.normEpsilon, into: normed,
@@ -73,48 +74,61 @@ struct Decoder {
 // MARK: - One layer, forward
 
 extension Decoder {
-  private func forward(layer: Int, _ unit: WorkUnit, _ parameters: FloatView, _ cache: KeyValueCache?) {
+  private func forward(layer: Int, _ unit: WorkUnit, _ parameters: FloatView, _ decoding: DecodingStage?) {
     let part = LayerPass(self, layer, unit, parameters)
-    attend(part, cache)
-    feedForward(part)
+    attend(part, decoding)
+    feedForward(part, decoding)
   }
 
   /// middle ← x + Attention(norm(x))
-  private func attend(_ p: LayerPass, _ cache: KeyValueCache?) {
+  private func attend(_ p: LayerPass, _ decoding: DecodingStage?) {
     let c = configuration
     RMSNorm.forward(
       p.input, weight: p.weight(p.ranges.inputNorm), epsilon: c.normEpsilon, into: p.normed,
       inverse: p.kept.inputInverse.base)
     let raw = c.normalizesQueryKey ? p.rawProjections : p.projections
-    Product.multiply(p.normed, p.matrix(p.ranges.queryKeyValue, c.hiddenSize).transposed, into: raw)
+    project(p.normed, p.matrix(p.ranges.queryKeyValue, c.hiddenSize), into: raw, decoding)
     if let bias = p.ranges.queryKeyValueBias { Elementwise.addBias(p.weight(bias), to: raw) }
     if c.normalizesQueryKey { normalizeHeads(p) }
     rotate(p.projections, p, inverse: false)
-    if let cache {
-      cache.attend(layer: p.layer, p.unit, projections: p.projections, into: p.attended, window: p.window)
+    if case .step(let step) = decoding {
+      step.attention.forward(
+        layer: p.layer, positions: p.unit.positions, projections: p.projections, into: p.attended, window: p.window)
     } else {
       attention.forward(
         p.unit, projections: p.projections, into: p.attended, logSums: p.kept.logSums, window: p.window,
         scratch: workspace.attentionScratch)
     }
+    if case .prompt(let cache) = decoding { cache.fill(layer: p.layer, from: p.projections) }
     Elementwise.copy(p.input, into: p.middle)
-    Product.multiply(p.attended, p.matrix(p.ranges.output, c.queryWidth).transposed, into: p.middle, keeping: 1)
+    project(p.attended, p.matrix(p.ranges.output, c.queryWidth), into: p.middle, adding: true, decoding)
     if let bias = p.ranges.outputBias { Elementwise.addBias(p.weight(bias), to: p.middle) }
   }
 
   /// next ← middle + down(SwiGLU(norm(middle)))
-  private func feedForward(_ p: LayerPass) {
+  private func feedForward(_ p: LayerPass, _ decoding: DecodingStage?) {
     let c = configuration
     RMSNorm.forward(
       p.middle, weight: p.weight(p.ranges.feedForwardNorm), epsilon: c.normEpsilon, into: p.middleNormed,
       inverse: p.kept.middleInverse.base)
-    Product.multiply(p.middleNormed, p.matrix(p.ranges.gateUp, c.hiddenSize).transposed, into: p.gateUp)
+    project(p.middleNormed, p.matrix(p.ranges.gateUp, c.hiddenSize), into: p.gateUp, decoding)
     if let bias = p.ranges.gateUpBias { Elementwise.addBias(p.weight(bias), to: p.gateUp) }
     SwiGLU.forward(gateUp: p.gateUp, into: p.activated)
     let next = stream(p.layer + 1, p.tokens)
     Elementwise.copy(p.middle, into: next)
-    Product.multiply(p.activated, p.matrix(p.ranges.down, c.intermediateSize).transposed, into: next, keeping: 1)
+    project(p.activated, p.matrix(p.ranges.down, c.intermediateSize), into: next, adding: true, decoding)
     if let bias = p.ranges.downBias { Elementwise.addBias(p.weight(bias), to: next) }
+  }
+
+  /// y (+)= x Wᵀ
+  private func project(
+    _ x: Matrix, _ weight: Matrix, into y: Matrix, adding: Bool = false, _ decoding: DecodingStage?
+  ) {
+    if case .step(let step) = decoding {
+      SkinnyProduct.multiply(x, weight, into: y, adding: adding, scratch: step.productScratch.view)
+    } else {
+      Product.multiply(x, weight.transposed, into: y, keeping: adding ? 1 : 0)
+    }
   }
 
   /// Rotates queries and keys, which lie next to each other, as one run of heads.
@@ -206,7 +220,7 @@ extension Decoder {
   ) {
     Product.multiply(dy, p.matrix(weight, x.columns), into: dx)
     gradients.addLinear(dy: dy, x: x, weight: weight)
-    if let bias, let target = gradients.range(bias) { Elementwise.biasGradient(dy, into: target.base) }
+    if let bias { gradients.addBias(dy: dy, bias: bias) }
   }
 
   private func backwardHeadNorms(_ p: LayerPass, _ gradients: GradientSink, _ dProjections: Matrix) {

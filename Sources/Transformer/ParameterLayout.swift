@@ -7,6 +7,11 @@ package struct TensorSpecification: Sendable, Equatable {
 
   /// Matrices take weight decay by default; vectors (biases, norm weights) do not.
   package var isMatrix: Bool { shape.count > 1 }
+
+  /// Whether it is part of a head that gives scores or values.
+  package var belongsToScalarHead: Bool {
+    name == ParameterLayout.scoreHead || name.hasPrefix(ParameterLayout.valueHead)
+  }
 }
 
 /// What stands on top of the decoder.

@@ -1,121 +1,132 @@
 import AlignmentCore
-import Kernels
 
-#if canImport(Glibc)
-  import Glibc
-#endif
+/// Samples of one prompt that a unit shall draw.
+package struct SampleRequest: Sendable, Equatable {
+  package var prompt: [Int32]
+  /// What the prompt is in the random stream, for instance its place in a file.
+  package var identity: Int
+  /// Which of the prompt's samples.
+  package var samples: Range<Int>
 
-/// Draws completions from a language model, several sequences at a time, each token computed once.
-///
-/// The random number of sequence i at position t is keyed by (seed, i, t), so which rank draws a sequence does not matter.
-package final class Sampler {
-  package struct Settings: Sendable {
-    package var seed: UInt64
-    /// Divides the logits; 0 always takes the likeliest token.
-    package var temperature: Double
-    package var maxNewTokens: Int
-    /// Tokens that end a sequence; they are not part of the result.
-    package var stopTokens: Set<Int32>
-
-    package init(seed: UInt64, temperature: Double, maxNewTokens: Int, stopTokens: Set<Int32>) {
-      self.seed = seed
-      self.temperature = temperature
-      self.maxNewTokens = maxNewTokens
-      self.stopTokens = stopTokens
-    }
-  }
-
-  private let configuration: ModelConfiguration
-  private let layout: ParameterLayout
-  private let decoder: Decoder
-  private let cache: KeyValueCache
-  private let logits: FloatBuffer
-  private let sequences: Int
-  private let length: Int
-
-  /// - Parameters:
-  ///   - sequences: how many are decoded together.
-  ///   - length: longest prompt and completion together, in tokens.
-  package init(_ configuration: ModelConfiguration, sequences: Int, length: Int) throws {
-    self.configuration = configuration
-    self.sequences = sequences
-    self.length = length
-    layout = ParameterLayout(configuration)
-    let capacity = UnitCapacity(tokens: sequences, predictions: sequences, sequence: length)
-    let workspace = try ModelWorkspace(configuration, capacity: capacity, trains: false, budget: 0)
-    decoder = try Decoder(configuration, layout: layout, workspace: workspace)
-    cache = try KeyValueCache(configuration, sequences: sequences, length: length)
-    logits = try FloatBuffer(count: sequences * configuration.vocabularySize, purpose: "logits")
-  }
-
-  /// A completion for each prompt, stop tokens left off.
-  ///
-  /// - Parameters:
-  ///   - identities: what each prompt is in the random stream, for instance its place in a file.
-  package func complete(
-    _ prompts: [[Int32]], identities: [Int], parameters: FloatView, _ settings: Settings
-  ) -> [[Int32]] {
-    precondition(prompts.count <= sequences && prompts.count == identities.count, "\(prompts.count) prompts")
-    precondition(
-      prompts.allSatisfy { !$0.isEmpty && $0.count + settings.maxNewTokens <= length }, "a prompt is too long")
-    guard settings.maxNewTokens > 0 else { return prompts.map { _ in [] } }
-    var running = zip(prompts, identities).map { RunningSequence(tokens: $0, promptLength: $0.count, identity: $1) }
-    var position = 0
-    while running.contains(where: { !$0.isFinished }) {
-      let tokens = running.map { $0.tokens[min(position, $0.tokens.count - 1)] }
-      let unit = WorkUnit(tokens: tokens, positions: Array(repeating: Int32(position), count: tokens.count))
-      let rows = nextLogits(unit, parameters)
-      for index in running.indices { running[index].advance(past: position, rows.row(index), rows.columns, settings) }
-      position += 1
-    }
-    return running.map { Array($0.tokens[$0.promptLength...]) }
-  }
-
-  /// (sequences, V) logits behind the newest token of each sequence.
-  private func nextLogits(_ unit: WorkUnit, _ parameters: FloatView) -> Matrix {
-    let hidden = decoder.forward(unit, parameters: parameters, cache: cache)
-    let result = Matrix(logits.view, rows: unit.tokens.count, columns: configuration.vocabularySize)
-    let head = Matrix(
-      parameters[layout.head ?? layout.embedding], rows: configuration.vocabularySize, columns: configuration.hiddenSize
-    )
-    Product.multiply(hidden, head.transposed, into: result)
-    return result
+  package init(prompt: [Int32], identity: Int, samples: Range<Int>) {
+    self.prompt = prompt
+    self.identity = identity
+    self.samples = samples
   }
 }
 
-/// One sequence while it grows.
-private struct RunningSequence {
-  var tokens: [Int32]
-  let promptLength: Int
-  let identity: Int
-  var isFinished = false
+/// Draws completions of prompts from a language model, all samples of a unit together.
+///
+/// The token at place t of sample k of a prompt is drawn with the uniform number that (seed, prompt, k) has at t, so who
+/// draws it does not matter. A sample that ends leaves the batch; nothing takes its place.
+package final class Sampler {
+  /// Tells whether a sample ends with the token drawn last: its place among the samples of the unit, and its tokens.
+  package typealias StopCheck = (_ sample: Int, _ ids: [Int32]) throws -> Bool
 
-  /// Draws the token behind `position`, unless that is still inside the prompt or the sequence has ended.
-  mutating func advance(
-    past position: Int, _ logits: UnsafeMutablePointer<Float>, _ count: Int, _ settings: Sampler.Settings
-  ) {
-    guard !isFinished, position + 1 == tokens.count else { return }
-    let token = Int32(draw(logits, count, settings, position))
-    isFinished = settings.stopTokens.contains(token)
-    if !isFinished { tokens.append(token) }
-    if tokens.count - promptLength >= settings.maxNewTokens { isFinished = true }
+  private let decoder: BatchDecoder
+  private let selector: TokenSelector
+  private var running: [RunningSample] = []
+
+  package var capacity: DecodingCapacity { decoder.capacity }
+
+  /// Allocates all memory for units up to a capacity.
+  package init(_ configuration: ModelConfiguration, capacity: DecodingCapacity) throws {
+    decoder = try BatchDecoder(configuration, capacity: capacity)
+    selector = try TokenSelector(vocabularySize: configuration.vocabularySize)
   }
 
-  /// The inverse of the distribution function at a uniform number; the first maximum at temperature 0.
-  private func draw(
-    _ logits: UnsafeMutablePointer<Float>, _ count: Int, _ settings: Sampler.Settings, _ position: Int
-  ) -> Int {
-    var likeliest = 0
-    for token in 1..<count where logits[token] > logits[likeliest] { likeliest = token }
-    guard settings.temperature > 0 else { return likeliest }
-    let weight = { (token: Int) in exp(Double(logits[token] - logits[likeliest]) / settings.temperature) }
-    let total = (0..<count).reduce(0.0) { $0 + weight($1) }
-    let stream = RandomStream(seed: settings.seed, purpose: .sampling, identity)
-    var remaining = stream.uniform(at: position) * total
-    for token in 0..<count {
-      remaining -= weight(token)
-      if remaining < 0 { return token }
+  /// The samples of each request.
+  ///
+  /// - Parameters:
+  ///   - isStopped: asked for each token that is no stop token; it may throw.
+  ///   - step: told after each step how many tokens it drew and how many samples go on.
+  /// - Throws: ``Fault`` of kind `nonFinite` if the logits are not finite; what `isStopped` throws.
+  package func draw(
+    _ requests: [SampleRequest], parameters: FloatView, _ settings: SamplingSettings, isStopped: StopCheck? = nil,
+    step: (_ tokens: Int, _ running: Int) -> Void = { _, _ in }
+  ) throws -> [[Sample]] {
+    let context = decoder.configuration.contextLength
+    precondition(
+      requests.allSatisfy { !$0.prompt.isEmpty && $0.prompt.count < context }, "a prompt is empty or fills the context")
+    running = requests.flatMap { request in
+      request.samples.map { RunningSample(request, sample: $0, settings, context: context) }
     }
-    return likeliest
+    let newTokens = DecodingCapacity.newTokens(
+      decoder.configuration, promptLengths: requests.map(\.prompt.count), atMost: settings.maxNewTokens)
+    decoder.begin(
+      requests.map(\.prompt), samples: requests.map(\.samples.count), newTokens: newTokens, parameters: parameters)
+    var rows = Array(running.indices)
+    while !rows.isEmpty {
+      let drawn = rows.count
+      for (row, index) in rows.enumerated() {
+        try extend(&running[index], index, by: decoder.logits(ofRow: row), settings, isStopped)
+      }
+      decoder.keepRows { !running[$0].hasEnded }
+      rows.removeAll { running[$0].hasEnded }
+      step(drawn, rows.count)
+      guard !rows.isEmpty else { break }
+      for index in rows {
+        let ids = running[index].result.ids
+        decoder.append(ids[ids.count - 1], place: ids.count - 1)
+      }
+      decoder.advance(parameters: parameters)
+    }
+    return collect(requests)
+  }
+
+  private func extend(
+    _ sample: inout RunningSample, _ index: Int, by logits: FloatView, _ settings: SamplingSettings,
+    _ isStopped: StopCheck?
+  ) throws {
+    let uniform = sample.stream.uniform(at: sample.result.ids.count)
+    guard let choice = selector.choose(from: logits, seen: sample.seen, settings, uniform: uniform) else {
+      throw Fault(
+        .nonFinite, "the logits behind prompt \(sample.identity) are not finite",
+        hint: "the model's weights hold NaN, infinity or values too large for Float32")
+    }
+    sample.add(choice, settings)
+    if settings.stopTokens.contains(choice.token) {
+      sample.result.isFinished = true
+    } else if let isStopped {
+      sample.result.isFinished = try isStopped(index, sample.result.ids)
+    }
+  }
+
+  private func collect(_ requests: [SampleRequest]) -> [[Sample]] {
+    var rest = running[...]
+    return requests.map { request in
+      defer { rest = rest.dropFirst(request.samples.count) }
+      return rest.prefix(request.samples.count).map(\.result)
+    }
+  }
+}
+
+/// A sample while it grows.
+private struct RunningSample {
+  let identity: Int
+  let stream: RandomStream
+  let limit: Int
+  var result = Sample()
+  /// Distinct tokens of prompt and sample, for the repetition penalty.
+  private(set) var seen: [Int32] = []
+
+  init(_ request: SampleRequest, sample: Int, _ settings: SamplingSettings, context: Int) {
+    identity = request.identity
+    stream = RandomStream(seed: settings.seed, purpose: .sampling, request.identity, sample)
+    limit = min(settings.maxNewTokens, context - request.prompt.count)
+    result.ids.reserveCapacity(limit)
+    guard settings.repetitionPenalty != 1 else { return }
+    var known: Set<Int32> = []
+    seen.reserveCapacity(request.prompt.count + limit)
+    for token in request.prompt where known.insert(token).inserted { seen.append(token) }
+  }
+
+  var hasEnded: Bool { result.isFinished || result.ids.count >= limit }
+
+  mutating func add(_ choice: TokenSelector.Choice, _ settings: SamplingSettings) {
+    result.ids.append(choice.token)
+    result.logProbability += choice.logProbability
+    result.samplingLogProbability += choice.samplingLogProbability
+    if settings.repetitionPenalty != 1, !seen.contains(choice.token) { seen.append(choice.token) }
   }
 }

@@ -88,12 +88,12 @@ package struct TrainedParameters: Sendable {
     adaptersByStart = Dictionary(uniqueKeysWithValues: adapters.map { ($0.target.lowerBound, $0) })
   }
 
-  /// Where the gradient of a range of the model goes, if the tensors in it are trained whole.
+  /// Where the gradient of a tensor of the model goes, or of several adjacent ones, if they are trained whole and are as
+  /// adjacent here.
   func range(of model: Range<Int>) -> Range<Int>? {
     if isComplete { return model }
-    guard let first = whole[model.lowerBound] else { return nil }
-    // Tensors that one product uses together are trained together or not at all.
-    return first.lowerBound..<first.lowerBound + model.count
+    guard let first = whole[model.lowerBound], first.count == model.count else { return nil }
+    return first
   }
 
   /// The adapter of the tensor that begins at a place of the model's arena.
@@ -153,18 +153,35 @@ struct GradientSink {
   ///   - dy: (T, out) gradient of the product.
   ///   - x: (T, in) its input.
   func addLinear(dy: Matrix, x: Matrix, weight: Range<Int>) {
-    if let target = range(weight) {
-      Product.multiply(dy.transposed, x, into: Matrix(target, rows: dy.columns, columns: x.columns))
-    }
-    guard !trained.adapters.isEmpty else { return }
-    var start = weight.lowerBound
-    var column = 0
-    while start < weight.upperBound {
-      guard let tensor = trained.tensorRange(startingAt: start) else { return }
-      let outputs = tensor.count / x.columns
-      if let adapter = trained.adapter(at: start) {
-        project(dy: dy.columns(column..<column + outputs), x: x, adapter)
+    forEachTensor(in: weight, of: dy, inputs: x.columns) { tensor, dy in
+      if let target = range(tensor) {
+        Product.multiply(dy.transposed, x, into: Matrix(target, rows: dy.columns, columns: x.columns))
       }
+      if let adapter = trained.adapter(at: tensor.lowerBound) { project(dy: dy, x: x, adapter) }
+    }
+  }
+
+  /// Gradients of the biases in a range that are added together: db = Σ dy.
+  func addBias(dy: Matrix, bias: Range<Int>) {
+    forEachTensor(in: bias, of: dy, inputs: 1) { tensor, dy in
+      if let target = range(tensor) { Elementwise.biasGradient(dy, into: target.base) }
+    }
+  }
+
+  /// The tensors in a range with their own columns of dy; all at once where all parameters are trained.
+  @inline(__always)
+  private func forEachTensor(
+    in range: Range<Int>, of dy: Matrix, inputs: Int, _ body: (_ tensor: Range<Int>, _ dy: Matrix) -> Void
+  ) {
+    guard !trained.isComplete else { return body(range, dy) }
+    var start = range.lowerBound
+    var column = 0
+    while start < range.upperBound {
+      guard let tensor = trained.tensorRange(startingAt: start) else {
+        preconditionFailure("no tensor of the model begins at \(start)")
+      }
+      let outputs = tensor.count / inputs
+      body(tensor, dy.columns(column..<column + outputs))
       start = tensor.upperBound
       column += outputs
     }

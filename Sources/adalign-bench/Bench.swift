@@ -5,8 +5,9 @@ import ArgumentParser
 @main
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "adalign-bench", abstract: "Measure training steps and kernels; results are JSON lines on stdout.",
-    subcommands: [StepBench.self, KernelBench.self])
+    commandName: "adalign-bench",
+    abstract: "Measure training steps, sampling and kernels; results are JSON lines on stdout.",
+    subcommands: [StepBench.self, SampleBench.self, KernelBench.self])
 
   static func main() {
     do {

@@ -11,7 +11,10 @@ struct KernelBench: ParsableCommand {
   func run() throws {
     BLAS.threads = 1
     try KernelCheck.run()
-    for count in [1 << 13, 1 << 23] { try timeFlat(count) }
+    for count in [1 << 13, 1 << 23] {
+      try timeFlat(count)
+      try timeOptimizers(count)
+    }
     for (rows, columns, inner) in [
       (768, 768, 768), (1024, 864, 288), (1024, 1536, 288), (1024, 2048, 288), (128, 128, 48),
     ] {
@@ -46,6 +49,56 @@ struct KernelBench: ParsableCommand {
         Matrix(views[0], rows: count / width, columns: width), firstColumn: 0,
         targets: Array(repeating: 0, count: count / width),
         logSums: views[1].base, derivatives: views[1].base)
+    }
+  }
+
+  /// The updates of optimisers other than AdamW, in bytes moved per second.
+  private func timeOptimizers(_ count: Int) throws {
+    let buffer = try FloatBuffer(count: 4 * count, purpose: "benchmark")
+    let views = (0..<4).map { buffer.view[$0 * count..<($0 + 1) * count] }
+    // No zeros: averages of nothing else would decay into slow subnormal numbers.
+    for i in 0..<4 * count { buffer.view.base[i] = Float(i % 97 + 1) * 1e-3 }
+    let (p, g) = (views[0], views[1])
+    let lion = LionKernel.Step(learningRate: 1e-5, beta1: 0.9, beta2: 0.99, weightDecay: 0.01, gradientScale: 1)
+    report("lion", count, bytes: 20) { LionKernel.update(parameters: p, gradients: g, momentum: views[2], lion) }
+    let rmsProp = RMSPropKernel.Step(
+      learningRate: 1e-5, alpha: 0.99, epsilon: 1e-8, momentum: 0, weightDecay: 0, gradientScale: 1)
+    let state = RMSPropKernel.State(squareAverage: views[2], gradientAverage: nil, momentum: nil)
+    report("rmsprop", count, bytes: 20) { RMSPropKernel.update(parameters: p, gradients: g, state, rmsProp) }
+    let centered = RMSPropKernel.State(squareAverage: views[2], gradientAverage: views[3], momentum: nil)
+    report("rmsprop_centered", count, bytes: 28) {
+      RMSPropKernel.update(parameters: p, gradients: g, centered, rmsProp)
+    }
+    let sgd = SGDKernel.Step(
+      learningRate: 1e-5, momentum: 0.9, gradientShare: 1, isNesterov: false, weightDecay: 0, gradientScale: 1)
+    report("sgd", count, bytes: 12) { SGDKernel.update(parameters: p, gradients: g, runningSum: nil, sgd) }
+    report("sgd_momentum", count, bytes: 20) {
+      SGDKernel.update(parameters: p, gradients: g, runningSum: views[2], sgd)
+    }
+    try timeAdafactor(parameters: p, gradients: g)
+  }
+
+  /// The three loops of an Adafactor update that touch every element.
+  private func timeAdafactor(parameters: FloatView, gradients: FloatView) throws {
+    let (count, width) = (gradients.count, 1024)
+    let matrix = Matrix(gradients, rows: count / width, columns: width)
+    let buffer = try FloatBuffer(count: matrix.rows + width, purpose: "benchmark")
+    for i in 0..<buffer.count { buffer.view.base[i] = 1 }
+    var sums = [Double](repeating: 0, count: matrix.rows + width + AdafactorKernel.padding)
+    sums.withUnsafeMutableBufferPointer { sums in
+      let rows = UnsafeMutableBufferPointer(rebasing: sums[..<matrix.rows])
+      let columns = UnsafeMutableBufferPointer(rebasing: sums[matrix.rows...])
+      report("adafactor_sums", count, bytes: 4) {
+        AdafactorKernel.sumSquares(of: matrix, scale: 0.5, rows: rows, columns: columns)
+      }
+    }
+    let factors = AdafactorKernel.Factors(
+      rows: buffer.view[0..<matrix.rows], columns: buffer.view[matrix.rows..<buffer.count], gradientScale: 1)
+    report("adafactor_clip", count, bytes: 4) { _ = AdafactorKernel.sumSquaresOfUpdate(matrix, factors) }
+    let step = AdafactorKernel.Step(updateScale: 1e-5, shrinkage: 1, beta1: 0)
+    report("adafactor_apply", count, bytes: 12) {
+      AdafactorKernel.apply(
+        to: parameters, gradients: gradients, firstMoment: nil, startingAt: 0, factors, step)
     }
   }
 

@@ -3,19 +3,22 @@ import Kernels
 
 /// Holds the kernels that will be timed against plain Float64 arithmetic; nothing is timed that is not right.
 enum KernelCheck {
-  private static let count = 1003
+  static let count = 1003
   /// A few roundings of Float32.
   private static let tolerance = 2e-6
 
   static func run() throws {
     let buffer = try FloatBuffer(count: 4 * count, purpose: "kernel check")
-    for i in 0..<4 * count { buffer.view.base[i] = Float((i * 7919) % 1009) * 1e-3 + 1e-3 }
-    try checkExactSum(buffer.view[0..<count])
-    try checkAdamW((0..<4).map { buffer.view[$0 * count..<($0 + 1) * count] })
+    let views = (0..<4).map { buffer.view[$0 * count..<($0 + 1) * count] }
+    for check in [checkExactSum, checkAdamW, checkLion, checkRMSProp, checkSGD, checkAdafactor] {
+      for i in 0..<4 * count { buffer.view.base[i] = Float((i * 7919) % 1009) * 1e-3 + 1e-3 }
+      try check(views)
+    }
     try checkProduct()
   }
 
-  private static func checkExactSum(_ terms: FloatView) throws {
+  private static func checkExactSum(_ views: [FloatView]) throws {
+    let terms = views[0]
     let sums = try IntegerBuffer(count: count, purpose: "kernel check")
     for _ in 0..<3 {
       guard ExactSum.accumulate(terms, scale: 0.5, limit: 1024, into: sums.base) else { throw wrong("exact sum") }
@@ -26,7 +29,7 @@ enum KernelCheck {
   }
 
   private static func checkAdamW(_ views: [FloatView]) throws {
-    let before = views.map { view in (0..<count).map { Double(view.base[$0]) } }
+    let before = values(of: views)
     let step = AdamWKernel.Step(
       learningRate: 0.125, beta1: 0.5, beta2: 0.75, epsilon: 0.25, weightDecay: 0.5, biasCorrection1: 0.5,
       biasCorrection2Root: 0.5, gradientScale: 0.5)
@@ -38,6 +41,11 @@ enum KernelCheck {
       let expected = before[0][i] * (1 - 0.0625) - 0.125 * (first / 0.5) / (second.squareRoot() / 0.5 + 0.25)
       try require(Double(views[0].base[i]), equals: expected, "AdamW")
     }
+  }
+
+  /// The elements of views as they are now.
+  static func values(of views: [FloatView]) -> [[Double]] {
+    views.map { view in (0..<view.count).map { Double(view.base[$0]) } }
   }
 
   private static func checkProduct() throws {
@@ -56,7 +64,7 @@ enum KernelCheck {
     }
   }
 
-  private static func require(_ value: Double, equals expected: Double, _ kernel: String) throws {
+  static func require(_ value: Double, equals expected: Double, _ kernel: String) throws {
     guard abs(value - expected) <= tolerance * max(1, abs(expected)) else { throw wrong(kernel) }
   }
 

@@ -4,7 +4,7 @@ import Training
 /// `adalign list`
 struct List: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List objectives with their options, and the other choices that recipes have.")
+    abstract: "List objectives, rewards and optimizers with their options, and the other choices that recipes have.")
 
-  func run() throws { try Session.onFirstRank { print(Catalogue.text, terminator: "") } }
+  func run() throws { try Session.onFirstRank { print(try Catalogue.text, terminator: "") } }
 }

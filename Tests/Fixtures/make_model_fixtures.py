@@ -1,10 +1,10 @@
-"""Makes the golden fixtures of the model, objective and optimizer tests.
+"""Makes the golden fixtures of the model and objective tests.
 
     python Tests/Fixtures/make_model_fixtures.py
 
 Needs torch, transformers and safetensors (last made with 2.15.0, 5.23.0 and 0.8.0), no network. It rewrites
-`models/NAME/` (a Hugging Face model directory plus `expected.json`), `adamw.json` and `schedules.json` next to itself,
-checks the numbers as it goes and fails if a check does. Same library versions and kind of CPU, same bytes.
+`models/NAME/` (a Hugging Face model directory plus `expected.json`) next to itself, checks the numbers as it goes and
+fails if a check does. Same library versions and kind of CPU, same bytes.
 
 The models are random and tiny. There is no tokenizer: all data are token ids. Numbers are float64 and natural logarithms:
 the stored weights are widened exactly and transformers runs in double, with its casts to float32 (RMSNorm, attention
@@ -307,34 +307,6 @@ def write_model(name):
     print(f"{name}: {', '.join(report)}")
 
 
-def write_adamw():
-    """One 7-element parameter; an element without gradient only decays, and one has gradients of the size of eps."""
-    settings = {"learning_rate": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.1}
-    initial = [1.0, -0.5, 0.25, 2.0, -3.0, 0.0, 0.75]
-    gradients = [[0.1, -0.2, 3.0, 0.0, 2e-8, -1.0, 250.0], [0.3, 0.2, -1.0, 0.0, -1e-8, -2.0, -40.0],
-                 [-0.2, 0.1, 0.5, 0.0, 3e-8, -0.5, 10.0], [0.05, -0.4, 0.0, 0.0, 1e-8, 4.0, 0.0],
-                 [0.1, 0.7, -2.5, 0.0, 5e-8, 0.25, -1.0]]
-    parameter = torch.tensor(initial, dtype=torch.float64, requires_grad=True)
-    optimizer = adamw([parameter], settings)
-    parameters = []
-    for gradient in gradients:
-        parameter.grad = torch.tensor(gradient, dtype=torch.float64)
-        optimizer.step()
-        parameters.append(parameter.tolist())
-    settings |= {"initial": initial, "gradients": gradients, "parameters": parameters}
-    write_json(FIXTURES / "adamw.json", settings)
-
-
-def write_schedules(warmup=5, total=20):
-    """Learning-rate multipliers of transformers' schedules at steps 0 through `total`."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedules = {"constant": transformers.get_constant_schedule_with_warmup(optimizer, warmup),
-                 "linear": transformers.get_linear_schedule_with_warmup(optimizer, warmup, total),
-                 "cosine": transformers.get_cosine_schedule_with_warmup(optimizer, warmup, total)}
-    multipliers = {name: [float(s.lr_lambdas[0](step)) for step in range(total + 1)] for name, s in schedules.items()}
-    write_json(FIXTURES / "schedules.json", {"warmup_steps": warmup, "total_steps": total} | multipliers)
-
-
 def main():
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
@@ -342,8 +314,6 @@ def main():
     AttentionMaskInterface.register("exact", eager_mask)
     for name in MODELS:
         write_model(name)
-    write_adamw()
-    write_schedules()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ struct BadInput: Sendable, CustomTestStringConvertible {
 }
 
 extension BadInput {
-  static let all = commandLines + recipes + trainingRows + scoredRows + dataFiles + models + outputs
+  static let all = commandLines + recipes + trainingRows + scoredRows + sampling + dataFiles + models + outputs
 
   static let commandLines = [
     BadInput(testDescription: "no such recipe", status: 66, words: ["nope.yaml"]) { _, _ in ["train", "nope.yaml"] },
@@ -32,6 +32,12 @@ extension BadInput {
       ["optimizer.learning_rat=1"]
     },
     train("unknown option of the objective", 72, ["objective.bta", "beta"]) { _ in ["objective.bta=1"] },
+    train("unknown modifier of the objective", 72, ["objective.humanlin", "humanline"]) { _ in
+      ["objective.humanlin=yes"]
+    },
+    train("unknown key of the reward", 72, ["reward.clipp", "did you mean reward.clip?"]) { _ in
+      ["objective.name=ppo", "rollout.source=data", "reward.clipp=1"]
+    },
     train("unknown objective", 72, ["objective.name", "\"dop\"", "dpo"]) { _ in ["objective.name=dop"] },
     train("wrong number", 72, ["optimizer.learning_rate", "number"]) { _ in ["optimizer.learning_rate=fast"] },
     train("not a number", 72, ["optimizer.learning_rate", "number"]) { _ in ["optimizer.learning_rate=nan"] },

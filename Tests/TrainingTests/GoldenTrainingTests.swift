@@ -58,6 +58,8 @@ import Transformer
     private let model: LanguageModel
     private let reduction: GradientReduction
     private let optimizer: AdamW
+    private let group: GroupStep
+    private let norms: GradientNorms
     private let maximum: Double
 
     init(_ fixture: ModelFixture, over communicator: LocalCommunicator) throws {
@@ -77,24 +79,29 @@ import Transformer
         trained: TrainedParameters(all: fixture.layout))
       reduction = try GradientReduction(.exact, sharding, over: communicator)
       let betas = try #require(golden["betas"]?.arrayValue).compactMap(\.doubleValue)
-      let settings = AdamW.Settings(
-        learningRate: try golden.number("learning_rate"), beta1: betas[0], beta2: betas[1],
-        epsilon: try golden.number("eps"), weightDecay: try golden.number("weight_decay"))
+      let options = ["beta1": "\(betas[0])", "beta2": "\(betas[1])", "epsilon": "\(try golden.number("eps"))"]
+      group = GroupStep(
+        learningRate: try golden.number("learning_rate"), weightDecay: try golden.number("weight_decay"),
+        gradientScale: 1)
       maximum = try golden.number("max_grad_norm")
-      optimizer = try AdamW(settings, shard: sharding.range(ofRank: communicator.rank), decaying: [0..<count])
+      let runs = [ParameterRun(range: 0..<count, group: 0, decays: true)]
+      optimizer = try AdamW(
+        options: OptimizerRegistry.options(options, for: AdamW.self), shard: sharding.range(ofRank: communicator.rank),
+        runs: runs, tensors: [TensorShape(range: 0..<count, shape: [count])])
+      norms = GradientNorms(sharding, runs: runs)
     }
 
     func step(_ index: Int) throws -> Step {
       let loss = try reduceGradients()
-      var squares = [Double](repeating: 0, count: sharding.blockCount)
-      squares.withUnsafeMutableBufferPointer {
-        GradientClipping.sumSquares(of: gradients.view, sharding, rank: communicator.rank, into: $0)
+      var squares = [Double](repeating: 0, count: norms.tableCount)
+      let norm = squares.withUnsafeMutableBufferPointer {
+        norms.sumSquares(of: gradients.view, rank: communicator.rank, into: $0)
         communicator.allReduce(.sum, $0)
+        return norms.norm(from: UnsafeBufferPointer($0))
       }
-      let norm = squares.reduce(0, +).squareRoot()
-      optimizer.update(
-        parameters: parameters.view, gradients: gradients.view, step: index, rateFactor: 1,
-        gradientScale: GradientClipping.scale(norm: norm, maximum: maximum))
+      var step = group
+      step.gradientScale = GradientClipping.scale(norm: norm, maximum: maximum)
+      optimizer.update(parameters: parameters.view, gradients: gradients.view, step: index, groups: [step])
       try Ring.allGather(parameters.view.base, sharding, over: communicator)
       return Step(loss: loss, norm: norm)
     }

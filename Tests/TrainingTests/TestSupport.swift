@@ -72,10 +72,10 @@ struct ModelFixture {
     files = try ModelFiles.open(directory: directory)
   }
 
-  /// Fills an arena; a score head, which the fixtures lack, gets numbers of its own.
+  /// Fills an arena; a head for scores or values, which the fixtures lack, gets numbers of its own.
   func load(into parameters: FloatView, _ layout: ParameterLayout? = nil) throws {
     for tensor in (layout ?? self.layout).tensors {
-      guard tensor.name != ParameterLayout.scoreHead else {
+      guard !tensor.belongsToScalarHead else {
         for i in 0..<tensor.range.count { parameters[tensor.range].base[i] = 0.1 * Float(i % 7) - 0.3 }
         continue
       }
@@ -126,6 +126,11 @@ extension ReferenceTable {
   static func forTests(_ dataset: TokenizedDataset) -> ReferenceTable {
     ReferenceTable(sums: (0..<dataset.totalCompletions).map { -30 - Double($0 % 5) })
   }
+}
+
+extension RunConfiguration {
+  /// The loss of a configuration that learns from preferences.
+  var preferenceLoss: PreferenceLoss { get throws { try #require(loss) } }
 }
 
 /// A configuration with the settings that a recipe must have and some more.

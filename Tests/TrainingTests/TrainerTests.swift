@@ -10,70 +10,11 @@ import Training
 import Transformer
 
 @Suite struct TrainerTests {
-  /// A trainer of a fixture model on a dataset of twelve weighted rows.
-  private struct Setup {
-    let fixture: ModelFixture
-    let configuration: RunConfiguration
-    let dataset: TokenizedDataset
-    let directory: TemporaryDirectory
-
-    init(
-      _ model: String, _ settings: [String] = [], weight: @escaping (Int) -> Double = { 0.5 + 0.25 * Double($0 % 4) }
-    )
-      throws
-    {
-      BLAS.threads = 1
-      directory = try TemporaryDirectory()
-      fixture = try ModelFixture(model)
-      configuration = try TrainingTests.configuration(
-        ["batch.unit_tokens=60", "optimizer.learning_rate=1e-3"] + settings)
-      dataset = try TrainingTests.dataset(directory, for: configuration.loss.objective.traits.groupKind, weight: weight)
-    }
-
-    /// A task of its own for each trainer: objectives may have state.
-    func task() -> PreferenceTask {
-      PreferenceTask(
-        configuration.loss, data: ObjectiveData(dataset: dataset, reference: .forTests(dataset)),
-        normalization: configuration.normalization, contextLength: 64,
-        needsLiveReference: configuration.referenceSync.every > 0)
-    }
-
-    func trainer(over communicator: any Communicator = LocalCommunicator()) throws -> Trainer {
-      let traits = configuration.loss.objective.traits
-      let head: ModelHead = traits.output == .score ? .score : .languageModel
-      let capacity = UnitCapacity(
-        tokens: max(configuration.batch.unitTokens, dataset.maximumGroupTokens),
-        predictions: 2 * max(configuration.batch.unitTokens, dataset.maximumGroupTokens),
-        sequence: 64)
-      let model = try LanguageModel(
-        fixture.configuration, head: head, capacity: capacity,
-        trained: TrainedParameters(all: ParameterLayout(fixture.configuration, head: head)))
-      let schedule = LearningRateSchedule(shape: configuration.schedule.shape, warmup: 0, totalSteps: 4)
-      let needsReference = traits.survey == .mismatched || configuration.referenceSync.every > 0
-      let trainer = try Trainer(
-        configuration, model: model, needsReference: needsReference, schedule: schedule, over: communicator)
-      try fixture.load(into: trainer.weights.trained.view, model.layout)
-      if let reference = trainer.weights.reference { try fixture.load(into: reference.view, model.layout) }
-      return trainer
-    }
-
-    static let batches = [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [3, 1, 4], [11, 5], [9, 2, 6, 5, 8]]
-
-    /// The parameters and gradient norms after four steps.
-    func train(over communicator: any Communicator = LocalCommunicator()) throws -> (
-      parameters: [Float], norms: [Double]
-    ) {
-      let (trainer, task) = (try trainer(over: communicator), task())
-      let norms = try Self.batches.enumerated().map { step, batch in
-        try trainer.step(step, trainer.plan(batch, of: task), of: task).gradientNorm
-      }
-      return (trainer.weights.trained.values, norms)
-    }
-  }
-
   static let runs: [(String, [String])] = [
     ("llama-gqa", []), ("qwen3", ["objective.normalization=weight", "schedule.name=cosine"]),
-    ("llama-biased", ["objective.name=sft", "optimizer.weight_decay=0.1"]), ("mistral", ["batch.unit_tokens=40"]),
+    ("llama-biased", ["objective.name=sft", "optimizer.weight_decay=0.1"]),
+    ("llama-gqa", ["optimizer.name=adafactor", "optimizer.beta1=0.9"]), ("qwen3", ["optimizer.name=lion"]),
+    ("mistral", ["batch.unit_tokens=40"]),
   ]
 
   /// Objectives that look at the whole batch, that remember, or that need more than sums of log-probabilities.
@@ -87,21 +28,51 @@ import Transformer
     ("llama-gqa", ["objective.reference_sync=2", "objective.ld_alpha=0.5"]),
   ]
 
-  @Test(arguments: runs + coupledRuns)
+  /// Adapters, heads with a learning rate of their own, and policies.
+  static let methodRuns: [(String, [String])] = [
+    ("llama-gqa", ["lora.rank=4"]), ("qwen3", ["lora.rank=2", "lora.target_modules=[q_proj, up_proj]"]),
+    ("llama-gqa", ["objective.name=kto", "lora.rank=3"]),
+    ("qwen2", ["objective.name=bradley_terry", "lora.rank=2", "optimizer.head.learning_rate=1e-2"]),
+    (
+      "llama-biased",
+      gold + ["objective.name=ppo", "optimizer.head.learning_rate=1e-2", "optimizer.head.max_grad_norm=0.1"]
+    ),
+    ("mistral", gold + ["objective.name=ppo", "objective.detach_values=true", "lora.rank=2"]),
+    ("qwen3", gold + ["objective.name=grpo", "objective.beta=0.1"]),
+    ("llama-gqa", gold + ["objective.name=grpo", "objective.loss_type=sapo", "objective.importance_level=sequence"]),
+    ("llama-gqa", gold + ["objective.name=rloo", "objective.epsilon=0.9"]),
+    ("qwen2", gold + ["objective.name=reinforce++", "optimizer.name=adafactor"]),
+  ]
+  private static let gold = ["reward.name=gold"]
+
+  @Test(arguments: runs + coupledRuns + methodRuns)
   func anyNumberOfRanksGivesTheSameBits(model: String, settings: [String]) throws {
-    let setup = try Setup(model, settings)
+    let setup = try TrainerSetup(model, settings)
     let alone = try setup.train()
     #expect(alone.norms.allSatisfy { $0 > 0 && $0.isFinite })
     for ranks in 2...5 {
       for outcome in try LocalCommunicator.run(ranks: ranks, { try setup.train(over: $0) }) {
-        #expect(outcome.parameters == alone.parameters && outcome.norms == alone.norms, "\(ranks) ranks")
+        #expect(outcome == alone, "\(ranks) ranks")
       }
+    }
+  }
+
+  @Test(arguments: [runs[0], runs[3]] + coupledRuns + methodRuns, [(1, 3), (3, 2), (4, 1)])
+  func savingAndLoadingChangesNothing(run: (model: String, settings: [String]), ranks: (before: Int, after: Int)) throws
+  {
+    let setup = try TrainerSetup(run.model, run.settings)
+    let whole = try setup.train()
+    _ = try LocalCommunicator.run(ranks: ranks.before) { try setup.trainAndSave(steps: 2, over: $0) }
+    for outcome in try LocalCommunicator.run(ranks: ranks.after, { try setup.resume(over: $0) }) {
+      var expected = whole
+      expected.norms = Array(whole.norms[2...])
+      #expect(outcome == expected)
     }
   }
 
   @Test(arguments: runs)
   func fastSumsAreTheSameOnEveryRank(model: String, settings: [String]) throws {
-    let setup = try Setup(model, settings + ["reduction=fast"])
+    let setup = try TrainerSetup(model, settings + ["reduction=fast"])
     let first = try LocalCommunicator.run(ranks: 3) { try setup.train(over: $0) }
     for outcome in first { #expect(outcome.parameters == first[0].parameters && outcome.norms == first[0].norms) }
     let again = try LocalCommunicator.run(ranks: 3) { try setup.train(over: $0) }
@@ -114,8 +85,8 @@ import Transformer
 
   @Test(arguments: runs)
   func aStepIsTheMeanGradientOfTheBatch(model: String, settings: [String]) throws {
-    let setup = try Setup(model, settings)
-    let (trainer, task) = (try setup.trainer(), setup.task())
+    let setup = try TrainerSetup(model, settings)
+    let (trainer, task) = (try setup.trainer(), try setup.task())
     let batch = [3, 1, 4, 7, 0]
     let result = try trainer.step(0, trainer.plan(batch, of: task), of: task)
     let expected = try gradientNorm(setup, batch)
@@ -124,9 +95,9 @@ import Transformer
   }
 
   /// The norm of Σ w·∂loss / normaliser over a batch, one example after the other, summed in Float64.
-  private func gradientNorm(_ setup: Setup, _ batch: [Int]) throws -> Double {
-    let (dataset, objective) = (setup.dataset, setup.configuration.loss.objective)
-    let reference = setup.task().data.reference.sums
+  private func gradientNorm(_ setup: TrainerSetup, _ batch: [Int]) throws -> Double {
+    let (dataset, objective) = (setup.dataset, try setup.configuration.preferenceLoss.objective)
+    let reference = try setup.preferenceTask().data.reference.sums
     let parameters = try FloatBuffer(count: setup.fixture.layout.count, purpose: "test")
     let gradients = try FloatBuffer(count: setup.fixture.layout.count, purpose: "test")
     try setup.fixture.load(into: parameters.view)
@@ -170,8 +141,8 @@ import Transformer
   @Test(arguments: [0x1p-20, 0x1p20, 1e-3, 1e3, 1e-12, 1e12])
   func weightsCountRelativeToEachOther(factor: Double) throws {
     let settings = ["objective.normalization=weight"]
-    let plain = try Setup("llama-gqa", settings).train()
-    let scaled = try Setup("llama-gqa", settings, weight: { factor * (0.5 + 0.25 * Double($0 % 4)) }).train()
+    let plain = try TrainerSetup("llama-gqa", settings).train()
+    let scaled = try TrainerSetup("llama-gqa", settings, weight: { factor * (0.5 + 0.25 * Double($0 % 4)) }).train()
     if factor.significand == 1 { #expect(scaled.parameters == plain.parameters) }
     for (a, b) in zip(scaled.norms, plain.norms) { #expect(abs(a / b - 1) <= Self.gradientTolerance) }
   }
@@ -179,16 +150,18 @@ import Transformer
   // Far outside that range a batch is refused instead of being summed wrongly.
   @Test(arguments: [1e-25, 1e-60, 1e-300, 1e30])
   func weightsThatCannotBeSummedAreRefused(factor: Double) throws {
-    let setup = try Setup("llama-gqa", ["objective.normalization=weight"], weight: { _ in factor })
-    let (trainer, task) = (try setup.trainer(), setup.task())
+    let setup = try TrainerSetup("llama-gqa", ["objective.normalization=weight"], weight: { _ in factor })
+    let (trainer, task) = (try setup.trainer(), try setup.task())
     let before = trainer.weights.trained.values
     _ = fault(.data) { _ = try trainer.step(0, trainer.plan([0, 1], of: task), of: task) }
     #expect(trainer.weights.trained.values == before)
   }
 
   /// The message of a step that must fail and leave the parameters alone.
-  private func failingStep(_ setup: Setup, _ batch: [Int], _ prepare: (Trainer) -> Void = { _ in }) throws -> String {
-    let (trainer, task) = (try setup.trainer(), setup.task())
+  private func failingStep(_ setup: TrainerSetup, _ batch: [Int], _ prepare: (Trainer) -> Void = { _ in }) throws
+    -> String
+  {
+    let (trainer, task) = (try setup.trainer(), try setup.task())
     prepare(trainer)
     let before = trainer.weights.trained.values.map(\.bitPattern)
     let message = fault(.nonFinite) { _ = try trainer.step(0, trainer.plan(batch, of: task), of: task) }
@@ -197,7 +170,7 @@ import Transformer
   }
 
   @Test func aLossThatIsNotFiniteNamesItsExample() throws {
-    let setup = try Setup("llama-gqa")
+    let setup = try TrainerSetup("llama-gqa")
     let message = try failingStep(setup, [7]) { trainer in
       for i in 0..<trainer.weights.trained.count { trainer.weights.trained.view.base[i] = .nan }
     }
@@ -207,14 +180,14 @@ import Transformer
   @Test(arguments: ["exact", "fast"])
   func aGradientThatIsNotFiniteNamesItsTensor(reduction: String) throws {
     // A weight whose loss is finite in Float64 and whose derivative is not in Float32.
-    let setup = try Setup("llama-sharded-v4", ["reduction=\(reduction)"], weight: { $0 == 4 ? 1e40 : 1 })
+    let setup = try TrainerSetup("llama-sharded-v4", ["reduction=\(reduction)"], weight: { $0 == 4 ? 1e40 : 1 })
     let message = try failingStep(setup, [4])
     #expect(message.contains("not finite") && message.contains("examples 4"), "\(message)")
     #expect(setup.fixture.layout.tensors.contains { message.contains($0.name) }, "\(message)")
   }
 
   @Test func aGradientTooLargeForExactSumsNamesItsTensor() throws {
-    let setup = try Setup("llama-gqa", weight: { $0 == 4 ? 1e9 : 1 })
+    let setup = try TrainerSetup("llama-gqa", weight: { $0 == 4 ? 1e9 : 1 })
     let message = try failingStep(setup, [4, 5])
     #expect(message.contains("too large") && message.contains("examples 4"), "\(message)")
     #expect(setup.fixture.layout.tensors.contains { message.contains($0.name) }, "\(message)")

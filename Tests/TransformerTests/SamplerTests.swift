@@ -1,121 +1,204 @@
 import AlignmentCore
 import Foundation
+import JSON
+import Kernels
 import Testing
 import Transformer
 
-/// Decoding with cached keys and values against the model that scores whole sequences.
+/// Samples as a whole: which tokens are drawn, how likely they were, and when a sample ends.
 @Suite struct SamplerTests {
   // Two ways to compute logits near 10 in Float32, as a difference of probabilities.
   static let tolerance = 1e-4
-  static let length = 40
+  // The same for log-probabilities summed over a sample.
+  static let sumTolerance = 5e-4
   static let newTokens = 12
 
+  init() { BLAS.threads = 1 }
+
   private func settings(
-    temperature: Double, maxNewTokens: Int = newTokens, stopTokens: Set<Int32> = [], seed: UInt64 = 9
-  ) -> Sampler.Settings {
-    Sampler.Settings(seed: seed, temperature: temperature, maxNewTokens: maxNewTokens, stopTokens: stopTokens)
+    samples: Int = 2, maxNewTokens: Int = newTokens, _ change: (inout SamplingSettings) -> Void = { _ in }
+  ) -> SamplingSettings {
+    var settings = SamplingSettings(seed: 9, maxNewTokens: maxNewTokens)
+    settings.samples = samples
+    change(&settings)
+    return settings
   }
 
-  private func complete(
-    _ fixture: ModelFixture, _ prompts: [[Int32]], identities: [Int]? = nil, _ settings: Sampler.Settings
-  ) throws -> [[Int32]] {
-    try Sampler(fixture.configuration, sequences: prompts.count, length: Self.length).complete(
-      prompts, identities: identities ?? Array(prompts.indices), parameters: fixture.parameters.view, settings)
+  private func draw(
+    _ fixture: ModelFixture, prompts: [Int] = [0, 1, 2, 3], _ settings: SamplingSettings,
+    isStopped: Sampler.StopCheck? = nil
+  ) throws -> [[Sample]] {
+    let texts = prompts.map { fixture.pairs[$0].prompt }
+    let newTokens = DecodingCapacity.newTokens(
+      fixture.configuration, promptLengths: texts.map(\.count), atMost: settings.maxNewTokens)
+    let capacity = DecodingCapacity(
+      fixture.configuration, promptLengths: texts.map(\.count), samples: texts.count * settings.samples,
+      newTokens: newTokens)
+    let requests = zip(prompts, texts).map {
+      SampleRequest(prompt: $1, identity: $0, samples: 0..<settings.samples)
+    }
+    return try Sampler(fixture.configuration, capacity: capacity).draw(
+      requests, parameters: fixture.parameters.view, settings, isStopped: isStopped)
   }
 
-  /// The probability of every token behind a sequence, each scored as a completion of one token.
-  private func distribution(_ fixture: ModelFixture, _ sequence: [Int32], temperature: Double) throws -> [Double] {
+  /// Log-probabilities of every token behind a sequence, each scored as a completion of one token.
+  private func logProbabilities(_ fixture: ModelFixture, _ sequence: [Int32]) throws -> [Double] {
     let tokens = (0..<Int32(fixture.configuration.vocabularySize)).map { [$0] }
     let unit = WorkUnit([(sequence, tokens)])
     let model = try LanguageModel(fixture.configuration, capacity: UnitCapacity([unit]), trained: nil)
     model.score(unit, parameters: fixture.parameters.view)
-    let weights = model.tokenLogProbabilities.map { exp($0 / temperature) }
-    let total = weights.reduce(0, +)
-    return weights.map { $0 / total }
+    return Array(model.tokenLogProbabilities[..<tokens.count])
+  }
+
+  private func score(_ fixture: ModelFixture, _ prompt: [Int32], _ completion: [Int32]) throws -> Double {
+    let unit = WorkUnit([(prompt, [completion])])
+    let model = try LanguageModel(fixture.configuration, capacity: UnitCapacity([unit]), trained: nil)
+    model.score(unit, parameters: fixture.parameters.view)
+    return model.output(of: unit.completions[0])
   }
 
   @Test(arguments: ModelFixture.names)
   func temperatureZeroTakesTheLikeliestToken(name: String) throws {
     let fixture = try ModelFixture(name)
-    let prompts = fixture.pairs.map(\.prompt)
-    for (prompt, completion) in zip(prompts, try complete(fixture, prompts, settings(temperature: 0))) {
-      #expect(completion.count == Self.newTokens)
-      for end in completion.indices {
-        let probabilities = try distribution(fixture, prompt + completion[..<end], temperature: 1)
-        #expect(probabilities[Int(completion[end])] >= (probabilities.max() ?? 0) - Self.tolerance)
+    for (index, samples) in try draw(fixture, settings { $0.temperature = 0 }).enumerated() {
+      #expect(samples[0] == samples[1] && samples[0].ids.count == Self.newTokens)
+      for end in samples[0].ids.indices {
+        let reference = try logProbabilities(fixture, fixture.pairs[index].prompt + samples[0].ids[..<end])
+        let difference = (reference.max() ?? 0) - reference[Int(samples[0].ids[end])]
+        #expect(difference <= Self.tolerance)
       }
     }
   }
 
-  // The token at position t is where the distribution function passes the stream's uniform number of (seed, identity, t).
-  @Test(arguments: ModelFixture.names, [0.5, 1.0, 2])
+  // The token at place t of sample k is where the distribution function passes the number that (seed, prompt, k) has at t.
+  @Test(arguments: ModelFixture.names, [0.5, 1.0])
   func samplesInvertTheDistributionFunction(name: String, temperature: Double) throws {
     let fixture = try ModelFixture(name)
-    let prompts = fixture.pairs.map(\.prompt)
-    let identities = [3, 0, 77, 12]
-    let completions = try complete(fixture, prompts, identities: identities, settings(temperature: temperature))
-    for (index, completion) in completions.enumerated() {
-      let stream = RandomStream(seed: 9, purpose: .sampling, identities[index])
-      for end in completion.indices {
-        let probabilities = try distribution(fixture, prompts[index] + completion[..<end], temperature: temperature)
-        let token = Int(completion[end])
-        let below = probabilities[..<token].reduce(0, +)
-        let uniform = stream.uniform(at: prompts[index].count + end - 1)
-        #expect(uniform >= below - Self.tolerance && uniform <= below + probabilities[token] + Self.tolerance)
+    let settings = settings(samples: 3) { $0.temperature = temperature }
+    for (index, samples) in try draw(fixture, settings).enumerated() {
+      for (k, sample) in samples.enumerated() {
+        let stream = RandomStream(seed: 9, purpose: .sampling, index, k)
+        for end in sample.ids.indices {
+          let weights = try logProbabilities(fixture, fixture.pairs[index].prompt + sample.ids[..<end]).map {
+            exp($0 / temperature)
+          }
+          let (token, total) = (Int(sample.ids[end]), weights.reduce(0, +))
+          let below = weights[..<token].reduce(0, +) / total
+          let uniform = stream.uniform(at: end)
+          #expect(uniform >= below - Self.tolerance && uniform <= below + weights[token] / total + Self.tolerance)
+        }
       }
     }
   }
 
-  @Test func companyDoesNotMatter() throws {
-    let fixture = try ModelFixture("llama-gqa")
-    let prompts = fixture.pairs.map(\.prompt)
-    let together = try complete(fixture, prompts, settings(temperature: 1))
-    for (index, prompt) in prompts.enumerated() {
-      #expect(try complete(fixture, [prompt], identities: [index], settings(temperature: 1)) == [together[index]])
+  @Test(arguments: ModelFixture.names)
+  func logProbabilitiesAreThoseOfScoring(name: String) throws {
+    let fixture = try ModelFixture(name)
+    let settings = settings {
+      ($0.temperature, $0.topK, $0.topP, $0.minP, $0.repetitionPenalty) = (0.8, 30, 0.9, 0.01, 1.2)
     }
-    let backwards = try complete(
-      fixture, prompts.reversed(), identities: prompts.indices.reversed(), settings(temperature: 1))
-    #expect(backwards == together.reversed())
+    for (index, samples) in try draw(fixture, settings).enumerated() {
+      for sample in samples {
+        let prompt = fixture.pairs[index].prompt
+        #expect(abs(sample.logProbability - (try score(fixture, prompt, sample.ids))) <= Self.sumTolerance)
+      }
+    }
   }
 
-  @Test func seedAndIdentityMakeTheDifference() throws {
-    let fixture = try ModelFixture("llama-gqa")
-    let prompts = Array(repeating: fixture.pairs[1].prompt, count: 3)
-    let first = try complete(fixture, prompts, settings(temperature: 1))
-    #expect(Set(first).count == 3)
-    #expect(try complete(fixture, prompts, settings(temperature: 1)) == first)
-    #expect(try complete(fixture, prompts, settings(temperature: 1, seed: 10)) != first)
+  // Without a repetition penalty the transforms see the logits up to a constant only.
+  @Test(arguments: ["llama-gqa", "mistral", "qwen3"])
+  func samplingLogProbabilitiesAreThoseOfTheTransformedDistribution(name: String) throws {
+    let fixture = try ModelFixture(name)
+    let settings = settings { ($0.temperature, $0.topK, $0.topP, $0.minP) = (0.8, 30, 0.913, 0.0171) }
+    for (index, samples) in try draw(fixture, settings).enumerated() {
+      for sample in samples {
+        let expected = try sample.ids.indices.reduce(0.0) { sum, end in
+          let logits = try logProbabilities(fixture, fixture.pairs[index].prompt + sample.ids[..<end])
+          let kept = TokenSelectorTests.Expectation(logits.map(Float.init), seen: [], settings).logProbabilities
+          return sum + (try #require(kept[Int(sample.ids[end])]))
+        }
+        #expect(abs(sample.samplingLogProbability - expected) <= Self.sumTolerance)
+      }
+    }
   }
 
-  @Test func stopTokensEndASequenceAndAreLeftOff() throws {
+  @Test func seedPromptAndSampleMakeTheDifference() throws {
     let fixture = try ModelFixture("llama-gqa")
+    let first = try draw(fixture, settings())
+    #expect(Set(first.joined().map(\.ids)).count == 8)
+    #expect(try draw(fixture, settings()) == first)
+    #expect(try draw(fixture, settings { $0.seed = 10 }) != first)
+  }
+
+  // What the order of the units, the number of samples and the neighbours may not change.
+  @Test(.enabled(if: BatchDecoderTests.hasOwnProducts, "OpenBLAS may give other bits for other numbers of rows"))
+  func companyDoesNotMatter() throws {
+    let fixture = try ModelFixture("qwen2")
+    let together = try draw(fixture, settings(samples: 5))
+    for samples in 1...4 {
+      #expect(try draw(fixture, settings(samples: samples)) == together.map { Array($0[..<samples]) })
+    }
+    #expect(try draw(fixture, prompts: [3, 1], settings(samples: 5)) == [together[3], together[1]])
+  }
+}
+
+/// When samples end.
+@Suite struct SampleEndTests {
+  init() { BLAS.threads = 1 }
+
+  private func draw(
+    _ fixture: ModelFixture, maxNewTokens: Int = 12, stops: Set<Int32> = [], isStopped: Sampler.StopCheck? = nil
+  ) throws -> [Sample] {
     let prompts = fixture.pairs.map(\.prompt)
-    let free = try complete(fixture, prompts, settings(temperature: 1))
-    let stop = free[0][4]
-    let stopped = try complete(fixture, prompts, settings(temperature: 1, stopTokens: [stop]))
-    #expect(stopped == free.map { Array($0.prefix { $0 != stop }) })
-    #expect(stopped[0].count <= 4)
+    var settings = SamplingSettings(seed: 3, maxNewTokens: maxNewTokens)
+    settings.stopTokens = stops
+    let newTokens = DecodingCapacity.newTokens(
+      fixture.configuration, promptLengths: prompts.map(\.count), atMost: maxNewTokens)
+    let capacity = DecodingCapacity(
+      fixture.configuration, promptLengths: prompts.map(\.count), samples: 4, newTokens: newTokens)
+    let requests = prompts.enumerated().map { SampleRequest(prompt: $1, identity: $0, samples: 0..<1) }
+    return try Sampler(fixture.configuration, capacity: capacity).draw(
+      requests, parameters: fixture.parameters.view, settings, isStopped: isStopped
+    ).map { $0[0] }
   }
 
-  // One sampler for several batches: nothing of the first may show in the second.
-  @Test(arguments: [1, 5])
-  func aSamplerCanBeUsedAgain(maxNewTokens: Int) throws {
+  @Test func aStopTokenIsTheLastOfItsSample() throws {
+    let fixture = try ModelFixture("llama-gqa")
+    let free = try draw(fixture)
+    #expect(free.allSatisfy { $0.ids.count == 12 && !$0.isFinished })
+    let stop = free[0].ids[4]
+    let stopped = try draw(fixture, stops: [stop, free[2].ids[0]])
+    for (sample, whole) in zip(stopped, free) {
+      let end = whole.ids.firstIndex { [stop, free[2].ids[0]].contains($0) }
+      #expect(sample.ids == Array(whole.ids[...(end ?? 11)]) && sample.isFinished == (end != nil))
+    }
+    #expect(stopped[0].ids.count <= 5 && stopped[2].ids.count == 1)
+  }
+
+  @Test func aCheckEndsASampleWithTheTokenThatMadeItTrue() throws {
+    let fixture = try ModelFixture("llama-gqa")
+    let free = try draw(fixture)
+    let stopped = try draw(fixture) { sample, ids in ids.count == sample + 2 }
+    for (index, sample) in stopped.enumerated() {
+      #expect(sample.ids == Array(free[index].ids[..<(index + 2)]) && sample.isFinished)
+    }
+  }
+
+  @Test func theContextEndsASample() throws {
     let fixture = try ModelFixture("qwen3")
-    let sampler = try Sampler(fixture.configuration, sequences: 4, length: Self.length)
-    let settings = settings(temperature: 1, maxNewTokens: maxNewTokens)
-    let prompts = fixture.pairs.map(\.prompt)
-    let draw = { (indices: [Int]) in
-      sampler.complete(
-        indices.map { prompts[$0] }, identities: indices, parameters: fixture.parameters.view, settings)
+    let samples = try draw(fixture, maxNewTokens: 1_000)
+    for (sample, pair) in zip(samples, fixture.pairs) {
+      #expect(sample.ids.count == fixture.configuration.contextLength - pair.prompt.count && !sample.isFinished)
     }
-    let first = draw([0, 1, 2, 3])
-    #expect(first.allSatisfy { $0.count == maxNewTokens })
-    #expect(draw([2, 1]) == [first[2], first[1]] && draw([0, 1, 2, 3]) == first)
   }
 
-  @Test func noNewTokensAreNone() throws {
+  @Test func oneTokenIsOneToken() throws {
+    #expect(try draw(ModelFixture("llama-f16"), maxNewTokens: 1).allSatisfy { $0.ids.count == 1 })
+  }
+
+  @Test func weightsThatAreNotFiniteAreAFault() throws {
     let fixture = try ModelFixture("llama-gqa")
-    let completions = try complete(fixture, fixture.pairs.map(\.prompt), settings(temperature: 1, maxNewTokens: 0))
-    #expect(completions == [[], [], [], []])
+    for i in 0..<fixture.parameters.count { fixture.parameters.view.base[i] = .nan }
+    #expect(throws: Fault.self) { try draw(fixture) }
   }
 }
