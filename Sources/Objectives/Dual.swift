@@ -76,11 +76,11 @@ package func logOneMinusExp(_ x: Dual) -> Dual {
 }
 
 /// σ(x) without overflow.
-func logistic(_ x: Double) -> Double {
+package func logistic(_ x: Double) -> Double {
   if x >= 0 { return 1 / (1 + exp(-x)) }
   let e = exp(x)
   return e / (1 + e)
 }
 
 /// log(1 + eˣ) = −log σ(−x) without overflow.
-func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-abs(x))) }
+package func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-abs(x))) }

@@ -15,7 +15,7 @@ package struct GRPO: PolicyObjective {
     /// Mean over each sample's tokens, then over samples.
     case grpo
     /// Sum over tokens divided by the greatest length (Liu et al. 2025, arXiv 2503.20783, §3.2).
-    case dr_grpo
+    case drGRPO = "dr_grpo"
     /// The ratio as a constant weight, bounded above; mean over the batch's tokens (MiniMax 2025, arXiv 2506.13585, eq. 4–5).
     case cispo
     /// A soft gate instead of the clip; mean over each sample's tokens, then over samples (Gao et al. 2025, arXiv
@@ -119,7 +119,7 @@ package struct GRPO: PolicyObjective {
     switch kind {
     case .dapo, .cispo: s.samplesPerToken
     case .grpo, .sapo: 1 / Double(s.policy.count)
-    case .dr_grpo: 1 / Double(s.maximumLength)
+    case .drGRPO: 1 / Double(s.maximumLength)
     case .luspo: 1
     }
   }
@@ -139,7 +139,7 @@ package struct GRPO: PolicyObjective {
       let gate = logistic(tau * (ratio - 1))
       let slope = -advantage * 4 * gate * logistic(-tau * (ratio - 1)) * ratio
       return TokenLoss(value: -advantage * gate * 4 / tau, slope: slope)
-    case .dapo, .grpo, .dr_grpo, .luspo:
+    case .dapo, .grpo, .drGRPO, .luspo:
       if delta > 0, advantage < 0, exp(min(logRatio, 80)) > delta {
         clipped += 1
         return TokenLoss(value: -advantage * delta, slope: 0)

@@ -58,12 +58,12 @@ package enum PolicyObjectiveRegistry {
 // MARK: - What several of them use
 
 /// Mean and standard deviation of some numbers.
-struct Moments {
-  let mean: Double
+package struct Moments {
+  package let mean: Double
   private let sumOfSquares: Double
   private let count: Double
 
-  init(_ values: some Collection<Double>) {
+  package init(_ values: some Collection<Double>) {
     count = Double(values.count)
     let mean = values.reduce(0, +) / max(count, 1)
     self.mean = mean
@@ -71,9 +71,9 @@ struct Moments {
   }
 
   /// With n − 1 in the denominator; 0 for a single number.
-  var sampleDeviation: Double { count > 1 ? (sumOfSquares / (count - 1)).squareRoot() : 0 }
+  package var sampleDeviation: Double { count > 1 ? (sumOfSquares / (count - 1)).squareRoot() : 0 }
   /// With n.
-  var deviation: Double { count > 0 ? (sumOfSquares / count).squareRoot() : 0 }
+  package var deviation: Double { count > 0 ? (sumOfSquares / count).squareRoot() : 0 }
 }
 
 extension Rollout {
@@ -99,7 +99,7 @@ extension Rollout {
 }
 
 /// Estimates of a divergence from one sample (Schulman 2020, "Approximating KL divergence").
-enum DivergenceEstimator: String, CaseIterable {
+package enum DivergenceEstimator: String, CaseIterable {
   /// ρ
   case k1
   /// ρ²/2
@@ -109,7 +109,7 @@ enum DivergenceEstimator: String, CaseIterable {
 
   /// - Parameters:
   ///   - logRatio: ρ = log π − log π_ref of what π drew.
-  func value(_ logRatio: Double) -> Double {
+  package func value(_ logRatio: Double) -> Double {
     switch self {
     case .k1: logRatio
     case .k2: logRatio * logRatio / 2

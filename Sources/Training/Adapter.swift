@@ -28,7 +28,10 @@ package struct LoRASettings: Equatable {
     try section.finish()
   }
 
-  var scale: Double { alpha / (isRankStabilized ? Double(rank).squareRoot() : Double(rank)) }
+  var scale: Double { alpha / divisor(rank: rank) }
+
+  /// What α is divided by.
+  func divisor(rank: Int) -> Double { isRankStabilized ? Double(rank).squareRoot() : Double(rank) }
 
   /// The adapters of a model that the settings describe.
   ///
@@ -65,6 +68,7 @@ package struct AdapterFiles {
   let specifications: [AdapterSpecification]
   /// Names of tensors that are stored whole.
   let whole: [String]
+  private let configuration: AdapterConfiguration
   private let file: SafetensorsFile
 
   /// Opens an adapter; its tensors are mapped.
@@ -77,30 +81,68 @@ package struct AdapterFiles {
       throw Fault(
         .missingInput, "there is no adapter_config.json", at: directory, hint: "name the directory of a PEFT adapter")
     }
-    let configuration = try AdapterConfiguration(ModelSource.parse(try FileSystem.readWhole(path), path), path: path)
-    let file = try SafetensorsFile(path: "\(directory)/adapter_model.safetensors")
-    self.file = file
+    configuration = try AdapterConfiguration(ModelSource.parse(try FileSystem.readWhole(path), path), path: path)
+    file = try SafetensorsFile(path: "\(directory)/adapter_model.safetensors")
     var (specifications, whole) = ([AdapterSpecification](), [String]())
-    for name in file.tensors.map(\.name).sorted() {
-      guard name.hasPrefix(Self.prefix) else {
-        throw Fault(.data, "tensor '\(name)' does not begin with \(Self.prefix)", at: file.path)
-      }
-      let inner = String(name.dropFirst(Self.prefix.count))
+    for record in file.tensors.sorted(by: { $0.name < $1.name }) {
+      let inner = try Self.innerName(record.name, file.path)
       if inner.hasSuffix(Self.aSuffix) {
         let module = String(inner.dropLast(Self.aSuffix.count))
-        let rank = file[name]?.shape.first ?? 0
+        let rank = try Self.rank(of: module, file)
         specifications.append(
           AdapterSpecification(
-            tensor: "\(module).weight", rank: rank, scale: configuration.scale(module: module, rank: rank)))
-      } else if !inner.hasSuffix(Self.bSuffix) {
+            tensor: "\(module).weight", rank: rank, scale: try configuration.scale(module: module, rank: rank)))
+      } else if inner.hasSuffix(Self.bSuffix) {
+        _ = try Self.rank(of: String(inner.dropLast(Self.bSuffix.count)), file)
+      } else {
         whole.append(inner)
       }
     }
     (self.specifications, self.whole) = (specifications, whole)
   }
 
-  static let aSuffix = ".lora_A.weight"
-  static let bSuffix = ".lora_B.weight"
+  private static let aSuffix = ".lora_A.weight"
+  private static let bSuffix = ".lora_B.weight"
+
+  /// The head of a model with the adapter: a classifier's makes a language model a reward model.
+  ///
+  /// - Throws: ``Fault`` if nobody has the head.
+  func head(on base: ModelHead) throws -> ModelHead {
+    let hasScore = whole.contains(ParameterLayout.scoreHead)
+    guard configuration.isClassifier, !hasScore, base != .score else { return hasScore ? .score : base }
+    throw Fault(
+      .data, "the adapter of a reward model has no \(ParameterLayout.scoreHead)", at: directory,
+      hint: "save it with modules_to_save=[\"score\"], or name the reward model that it was trained on")
+  }
+
+  /// The name of a tensor in the model, or of an adapter's part.
+  private static func innerName(_ name: String, _ path: String) throws -> String {
+    guard name.hasPrefix(prefix) else {
+      throw Fault(
+        .data, "tensor '\(name)' does not begin with \(prefix)", at: path, hint: "save the adapter with PEFT")
+    }
+    let variants = [
+      ("lora_embedding_", "an adapter of the embedding"), (".base_layer.", "an adapter of the embedding"),
+      ("lora_magnitude_vector", "DoRA"),
+    ]
+    if let variant = variants.first(where: { name.contains($0.0) }) {
+      throw Fault(
+        .data, "tensor '\(name)' is part of \(variant.1), which is not supported", at: path,
+        hint: "use a plain LoRA adapter of linear layers")
+    }
+    return String(name.dropFirst(prefix.count))
+  }
+
+  /// Rows of a module's A (r, in), which must be the columns of its B (out, r).
+  private static func rank(of module: String, _ file: SafetensorsFile) throws -> Int {
+    let shapes = [aSuffix, bSuffix].map { file["\(prefix)\(module)\($0)"]?.shape ?? [] }
+    guard shapes[0].count == 2, shapes[1].count == 2, shapes[0][0] == shapes[1][1], shapes[0][0] > 0 else {
+      throw Fault(
+        .data, "lora_A and lora_B of \(module) have shapes \(shapes[0]) and \(shapes[1])", at: file.path,
+        hint: "they must be (r, in) and (out, r); save the adapter again")
+    }
+    return shapes[0][0]
+  }
 
   /// SHA-256 of both files.
   func digest() throws -> String {
@@ -134,7 +176,7 @@ package struct AdapterFiles {
   }
 
   /// Adds the adapter to a model's weights.
-  func merge(_ layout: ParameterLayout, into weights: FloatView) throws {
+  package func merge(_ layout: ParameterLayout, into weights: FloatView) throws {
     let trained = try trained(layout)
     let values = try FloatBuffer(count: trained.count, purpose: "adapter")
     for tensor in trained.tensors where layout.tensors.contains(where: { $0.name == tensor.name }) {
@@ -161,45 +203,6 @@ package struct AdapterFiles {
       return "\(prefix)\(name.dropLast(".weight.lora_A".count)).lora_\(letter).weight"
     }
     return prefix + name
-  }
-}
-
-/// The keys of `adapter_config.json` that matter.
-private struct AdapterConfiguration {
-  private let alpha: Double
-  private let isRankStabilized: Bool
-  private let alphaPattern: [(key: String, alpha: Double)]
-
-  init(_ json: JSONValue, path: String) throws {
-    guard json["peft_type"]?.stringValue == "LORA" else {
-      throw Fault(.data, "is no LoRA adapter", at: path, hint: "peft_type must be LORA")
-    }
-    let unsupported: [ByteString] = [
-      "use_dora", "use_qalora", "lora_bias", "target_parameters", "trainable_token_indices", "layer_replication",
-      "alora_invocation_tokens", "use_bdlora", "fan_in_fan_out",
-    ]
-    if let key = unsupported.first(where: { Self.isSet(json[$0]) }) {
-      throw Fault(.data, "\(key) is not supported", at: path, hint: "use a plain LoRA adapter")
-    }
-    guard json["bias"].map({ $0 == .null || $0.stringValue == "none" }) ?? true else {
-      throw Fault(.data, "trained biases are not supported", at: path, hint: "use an adapter with bias \"none\"")
-    }
-    alpha = json["lora_alpha"]?.doubleValue ?? 8
-    isRankStabilized = json["use_rslora"]?.boolValue ?? false
-    alphaPattern = (json["alpha_pattern"]?.objectValue?.members ?? []).compactMap { member in
-      member.value.doubleValue.map { (member.key.description, $0) }
-    }
-  }
-
-  private static func isSet(_ value: JSONValue?) -> Bool {
-    guard let value, value != .null, value != .bool(false) else { return false }
-    if let list = value.arrayValue { return !list.isEmpty }
-    return true
-  }
-
-  func scale(module: String, rank: Int) -> Double {
-    let own = alphaPattern.first { module == $0.key || module.hasSuffix(".\($0.key)") }?.alpha ?? alpha
-    return own / (isRankStabilized ? Double(rank).squareRoot() : Double(max(rank, 1)))
   }
 }
 
@@ -248,7 +251,10 @@ struct AdapterExport {
 
   private var configuration: JSONValue {
     let (rank, alpha, isRankStabilized) = ranks
-    let modules = Set(trained.adapters.compactMap { $0.tensor.split(separator: ".").dropLast().last.map(String.init) })
+    // An adapter that training went on from may leave out some modules of a name.
+    let paths = trained.adapters.map { String($0.tensor.dropLast(".weight".count)) }
+    let modules =
+      settings.start == nil ? Set(paths.compactMap { $0.split(separator: ".").last.map(String.init) }) : Set(paths)
     let saved: JSONValue = head == .score ? .array([.string("score")]) : .null
     return .object(
       JSONObject([

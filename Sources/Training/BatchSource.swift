@@ -55,17 +55,28 @@ package struct StepMetrics {
   package subscript(name: String) -> Double? { values.first { $0.name == name }?.value }
 }
 
+extension TokenizedDataset {
+  /// The named domains in the order of their first rows, and the examples of each; rows without a domain are in none.
+  var examplesByDomain: [(name: String, examples: [Int])] {
+    var examples = [[Int]](repeating: [], count: domains.count)
+    for index in 0..<count where example(index).domain >= 0 { examples[example(index).domain].append(index) }
+    return zip(domains, examples).map { ($0, $1) }
+  }
+}
+
 /// Batches of a dataset of preferences.
 final class PreferenceBatches: BatchSource {
   private let training: PreferenceTask
   private let evaluation: PreferenceTask?
   private let trainer: Trainer
+  private let normalization: RunConfiguration.Normalization
   private var stream: BatchStream
 
   init(_ configuration: RunConfiguration, training: PreferenceTask, evaluation: PreferenceTask?, trainer: Trainer) {
     self.training = training
     self.evaluation = evaluation
     self.trainer = trainer
+    normalization = configuration.normalization
     stream = BatchStream(
       count: training.data.dataset.count, size: configuration.batch.size, seed: configuration.seed,
       shuffle: configuration.data.shuffle)
@@ -94,14 +105,43 @@ final class PreferenceBatches: BatchSource {
     let examples = Array(0..<task.data.dataset.count)
     task.state = training.state
     try trainer.evaluate(examples, of: task)
+    let objective = task.loss.objective
     task.observe(trainer.table)
-    return metrics(of: task, examples, trainer.table, normalizer: task.normalizer(of: examples))
+    var metrics = metrics(of: task, examples, trainer.table, normalizer: task.normalizer(of: examples))
+    metrics.values += Self.calibration(task.batch, objective.traits)
+    metrics.values += domainValues(task, objective)
+    return metrics
+  }
+
+  /// How far a reward model of pairs can be believed.
+  private static func calibration(_ batch: [ObjectiveGroup], _ traits: ObjectiveTraits) -> [PreferenceMetrics.Named] {
+    guard traits.output == .score, traits.groupKind == .pair else { return [] }
+    let forecasts = PairForecasts(batch, weight: { _ in 1 })
+    return [("nll", forecasts.negativeLogLikelihood()), ("ece", forecasts.expectedCalibrationError())]
+  }
+
+  /// The metrics of each domain, if there are several.
+  ///
+  /// - Parameters:
+  ///   - objective: as it was when the losses were computed.
+  private func domainValues(_ task: PreferenceTask, _ objective: any Objective) -> [PreferenceMetrics.Named] {
+    let domains = task.data.dataset.examplesByDomain
+    guard domains.count > 1 else { return [] }
+    return domains.flatMap { name, examples in
+      let batch = examples.map { task.batch[$0] }
+      let loss = PreferenceMetrics.loss(of: batch, objective: objective, normalization: normalization)
+      let values =
+        [("loss", loss)] + PreferenceMetrics.values(batch, objective: objective)
+        + Self.calibration(batch, objective.traits)
+      return values.map { ("\(name)/\($0.0)", $0.1) }
+    }
   }
 
   private func metrics(
     of task: PreferenceTask, _ examples: [Int], _ table: StepTable, normalizer: Double
   ) -> StepMetrics {
-    let values = PreferenceMetrics.values(task.batch, objective: task.loss.objective)
+    let objective = task.loss.objective
+    let values = PreferenceMetrics.values(task.batch, objective: objective) + objective.metrics
     let accuracy = values.first { $0.name == "rewards/accuracies" }?.value
     return StepMetrics(
       loss: table.sum(ofColumn: 0) / normalizer, values: values, examples: examples.count,

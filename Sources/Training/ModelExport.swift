@@ -13,10 +13,25 @@ package struct ModelExport {
 
   /// Name of the file of a value head, which transformers does not know.
   static let valueHeadFile = "value_head.safetensors"
+  package init(source: ModelSource, layout: ParameterLayout, head: ModelHead) {
+    self.source = source
+    self.layout = layout
+    self.head = head
+  }
+
+  /// Refuses a directory that is there already, or cannot be made, before any work is done for it.
+  package static func checkTarget(_ directory: String) throws {
+    guard !FileSystem.exists(directory) else {
+      throw Fault(.unwritable, "is there already", at: directory, hint: "name a new directory for the model")
+    }
+    try FileSystem.checkParent(of: directory)
+    // Disappears with the object.
+    _ = try AtomicFile(path: directory)
+  }
 
   /// Makes the directory appear complete or not at all; one of the same name is replaced.
   package func write(_ parameters: FloatView, to directory: String) throws {
-    let staging = "\(directory).tmp"
+    let staging = "\(FileSystem.parent(of: directory))/\(FileSystem.name(of: directory)).tmp"
     try FileSystem.removeTree(staging)
     try FileSystem.makeDirectory(staging)
     try write(parameters, "\(staging)/model.safetensors") { !$0.hasPrefix(ParameterLayout.valueHead) }
@@ -41,7 +56,7 @@ package struct ModelExport {
 
   private func companions() throws -> [(name: String, bytes: [UInt8])] {
     let padding = head == .score ? try PaddingToken(source) : nil
-    return try source.companions.map { name, bytes in
+    return source.companions.map { name, bytes in
       guard var object = try? ModelSource.parse(bytes, name).objectValue else { return (name, bytes) }
       switch name {
       case "config.json": configure(&object, padding)

@@ -19,7 +19,7 @@ package final class ModelSource {
   package let digest: String
   /// The id that ends a training completion.
   package let endOfSequence: Int32
-  /// The head that the weights come with: that of a language model, or the score of a reward model.
+  /// The head that the weights, or the adapter, come with: that of a language model, or the score of a reward model.
   package let head: ModelHead
   /// The ids that end a sample: those of config.json and of generation_config.json.
   package let stopTokens: Set<Int32>
@@ -27,6 +27,8 @@ package final class ModelSource {
   let companions: [(name: String, bytes: [UInt8])]
   private let weights: Weights
   private let adapter: AdapterFiles?
+  /// The head of the weights without the adapter.
+  private let ownHead: ModelHead
 
   private enum Weights {
     case files(ModelFiles)
@@ -35,10 +37,9 @@ package final class ModelSource {
 
   /// Opens a model; weights are mapped but not yet read into memory.
   ///
-  /// - Throws: ``Fault`` if anything is missing, malformed or does not fit together.
-  ///
   /// - Parameters:
   ///   - adapter: directory of a PEFT adapter that is added to the weights.
+  /// - Throws: ``Fault`` if anything is missing, malformed or does not fit together.
   package init(_ origin: ModelOrigin, adapter directory: String? = nil) throws {
     adapter = try directory.map { try AdapterFiles($0) }
     switch origin {
@@ -70,7 +71,8 @@ package final class ModelSource {
     let tokenizerBytes = companions.first { $0.name == "tokenizer.json" }?.bytes ?? []
     tokenizer = try Tokenizer(json: tokenizerBytes, path: "\(place)/tokenizer.json")
     tokenizerDigest = SHA256.digest(of: tokenizerBytes).hex
-    head = try Self.head(Self.parse(companions[0].bytes, place), "\(place)/config.json")
+    ownHead = try Self.head(Self.parse(companions[0].bytes, place), "\(place)/config.json")
+    head = try adapter?.head(on: ownHead) ?? ownHead
     endOfSequence = try Self.endOfSequence(configuration, companions, tokenizer, place)
     stopTokens = try Self.generationStops(companions, place).union(configuration.endOfSequence + [endOfSequence])
     try checkVocabulary(place)
@@ -84,7 +86,7 @@ package final class ModelSource {
   package func loadParameters(_ layout: ParameterLayout, into parameters: FloatView) throws {
     switch weights {
     case .files(let files):
-      let reader = WeightReader(files: files, layout: layout, configuration: configuration, head: head)
+      let reader = WeightReader(files: files, layout: layout, configuration: configuration, head: ownHead)
       try reader.read(into: parameters)
       initialize(layout, parameters, 0) { reader.isNew($0) }
       try reader.readValueHead(into: parameters)

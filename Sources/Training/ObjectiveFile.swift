@@ -13,24 +13,13 @@ package struct ObjectiveFile {
   ///   - name: an objective, or several with commas between.
   ///   - settings: `key=value` options and modifiers of the objective, `weights`, and `normalization`.
   package init(name: String, settings: [String], input: String) throws {
-    var values: [String: String] = [:]
-    for setting in settings {
-      let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2 else {
-        throw Fault(.usage, "\"\(setting)\" is no option", hint: "options look like beta=0.1")
-      }
-      values[parts[0]] = parts[1]
-    }
-    let choice = values.removeValue(forKey: "normalization") ?? "count"
+    var arguments = try ObjectiveArguments(settings)
+    let choice = arguments.take("normalization") ?? "count"
     guard let normalization = RunConfiguration.Normalization(rawValue: choice) else {
       throw Fault(.usage, "normalization must be count or weight, not \"\(choice)\"")
     }
     self.normalization = normalization
-    let weights = try (values.removeValue(forKey: "weights") ?? "").split(separator: ",").map { text in
-      guard let weight = Double(text) else { throw Fault(.usage, "weight \"\(text)\" is no number") }
-      return weight
-    }
-    loss = try PreferenceLoss(name.split(separator: ",").map(String.init), weights: weights, settings: values)
+    loss = try arguments.loss(name)
     self.input = input
   }
 
@@ -45,22 +34,17 @@ package struct ObjectiveFile {
     case .own: loss.objective.prepare(for: rows.map(\.group))
     case .mismatched: loss.objective.prepare(for: try rows.map { try $0.mismatched() })
     }
-    let amount = { (group: ObjectiveGroup) in normalization == .weight ? group.weight : 1 }
-    let normalizer = rows.reduce(0) { $0 + amount($1.group) }
-    let tokens = rows.reduce(0) { $0 + amount($1.group) * Double($1.group.completions[0].tokens) }
-    guard normalizer > 0 else { throw Fault(.data, "no rows with positive weight", at: input) }
-    var total = 0.0
-    for row in rows {
-      var group = row.group
-      group.examplesPerToken = normalizer / tokens
-      total += group.weight * loss.objective.loss(of: group).value
+    let groups = rows.map(\.group)
+    guard normalization == .count || groups.contains(where: { $0.weight > 0 }) else {
+      throw Fault(.data, "no rows with positive weight", at: input)
     }
     let count = rows[rows.count - 1].line + 1
     for line in 0..<count { emit(try Self.result(rows.filter { $0.line == line }, loss)) }
+    let total = PreferenceMetrics.loss(of: groups, objective: loss.objective, normalization: normalization)
     emit(
       .object(
         JSONObject([
-          ("loss", .double(total / normalizer)), ("batch", .bool(true)), ("rows", .integer(Int64(count))),
+          ("loss", .double(total)), ("batch", .bool(true)), ("rows", .integer(Int64(count))),
         ])))
   }
 

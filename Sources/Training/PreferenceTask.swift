@@ -171,7 +171,8 @@ extension PreferenceTask {
     }
   }
 
-  private func describe(_ group: inout ObjectiveGroup, example: Int, slot: Int) {
+  /// Sets everything but what the model says of the completions.
+  func describe(_ group: inout ObjectiveGroup, example: Int, slot: Int) {
     let record = data.dataset.example(example)
     group.softLabel = record.q
     let first = data.dataset.completion(0, of: record)

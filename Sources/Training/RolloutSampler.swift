@@ -93,11 +93,8 @@ final class RolloutSampler {
       let record = dataset.example(index)
       let completions = (0..<record.completionCount).map { offset -> EncodedExample.Completion in
         let completion = dataset.completion(offset, of: record)
-        var tokens = Array(dataset.tokens(completion.tokenRange))
-        // A sample that fills the context loses its last token.
-        if record.promptLength + tokens.count == source.configuration.contextLength { tokens.removeLast() }
-        if tokens.last != source.endOfSequence { tokens.append(source.endOfSequence) }
-        return .init(tokens: tokens, role: completion.role)
+        let tokens = Array(dataset.tokens(completion.tokenRange))
+        return .init(tokens: source.ended(tokens, promptLength: record.promptLength), role: completion.role)
       }
       return EncodedExample(prompt: Array(dataset.promptTokens(of: record)), completions: completions)
     }

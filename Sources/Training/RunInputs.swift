@@ -94,12 +94,7 @@ private struct DataLoader {
   }
 
   private func checkReference() throws {
-    guard reference.configuration.vocabularySize >= source.tokenizer.vocabularySize else {
-      throw Fault(
-        .data,
-        "the reference has \(reference.configuration.vocabularySize) tokens, the policy's tokenizer \(source.tokenizer.vocabularySize)",
-        at: configuration.reference ?? "", hint: "policy and reference must share their vocabulary")
-    }
+    try reference.requireVocabulary(of: source, configuration.reference ?? "")
     guard !needsLiveReference || reference.configuration == source.configuration else {
       throw Fault(
         .configuration, "the reference is computed beside the policy and must have its shape",

@@ -8,6 +8,8 @@ import Transformer
 /// The work of `adalign sample`: a file of prompts becomes a file of completions.
 package struct SampleFile {
   package let model: String
+  /// Directory of an adapter of the model.
+  package var adapter: String?
   package let prompts: String
   package let output: String
   package let settings: SamplingSettings
@@ -31,15 +33,14 @@ package struct SampleFile {
     // Whatever would hinder the output shall do so now.
     if communicator.rank == 0 { _ = try AtomicFile(path: output) }
     BLAS.threads = threads
-    let source = try ModelSource(.directory(model))
+    let source = try ModelSource(.directory(model), adapter: adapter)
+    try source.requireLanguageModel(model, for: "sampling")
     let continuations = Continuations(source: source, stopStrings: stopStrings, limits: limits, over: communicator)
     let encoded = try PromptFile.read(prompts).map {
       try continuations.encode($0.text + Array(suffix.utf8), at: $0.place)
     }
     try PreparedData.checkAgreement(Self.digest(encoded), over: communicator)
-    let layout = ParameterLayout(source.configuration)
-    let parameters = try FloatBuffer(count: layout.count, purpose: "parameters")
-    try source.loadParameters(layout, into: parameters.view)
+    let parameters = try source.loadParameters()
     let progress = SamplingProgress(over: communicator)
     let results = try continuations.draw(
       encoded, parameters: parameters.view, settings, observer: progress.update)

@@ -6,54 +6,75 @@ import Kernels
 import PreferenceData
 import Transformer
 
-/// The work of `adalign score`: a data file becomes a file of log-probabilities.
+/// The work of `adalign score`: a data file becomes a file of log-probabilities, or of scores.
 package struct ScoreFile {
-  let model: String
-  let data: String
-  let output: String
-  let boundary: EncodingOptions.Boundary
-  let perToken: Bool
-  let unitTokens: Int
-  let threads: Int
+  /// Directories: a model, or several reward models.
+  package let models: [String]
+  package let data: String
+  package let output: String
+  /// Directory of an adapter of a single model.
+  package var adapter: String?
+  /// How the scores of several models become one.
+  package var combination = ScoreCombination.mean
+  package var boundary: EncodingOptions.Boundary = .joined
+  package var perToken = false
+  package var unitTokens = 2048
+  package var threads = 1
 
-  package init(
-    model: String, data: String, output: String, boundary: EncodingOptions.Boundary, perToken: Bool, unitTokens: Int,
-    threads: Int
-  ) {
-    self.model = model
+  package init(models: [String], data: String, output: String) {
+    precondition(!models.isEmpty, "there is nothing to score with")
+    self.models = models
     self.data = data
     self.output = output
-    self.boundary = boundary
-    self.perToken = perToken
-    self.unitTokens = unitTokens
-    self.threads = threads
   }
 
   /// Computes on all ranks; rank 0 writes the file, which appears when it is complete.
   package func write(over communicator: any Communicator) throws {
     try FileSystem.checkParent(of: output)
+    if communicator.rank == 0 { _ = try AtomicFile(path: output) }
     BLAS.threads = threads
-    let source = try ModelSource(.directory(model))
+    let sources = try models.map { try ModelSource(.directory($0), adapter: adapter) }
+    try check(sources)
     var options = EncodingOptions(
-      contextLength: source.configuration.contextLength, endOfSequence: source.endOfSequence)
+      contextLength: sources.map(\.configuration.contextLength).min() ?? 0, endOfSequence: sources[0].endOfSequence)
     options.boundary = boundary
     options.selection = .all
     let dataset = try PreparedData.open(
-      [data], source: source, options: options, cache: CacheDirectory.byDefault, over: communicator)
-    let pass = try ScoringPass(source, dataset: dataset, unitTokens: unitTokens, over: communicator)
-    let findings = try source.head == .score ? scores(pass) : logProbabilities(pass)
+      [data], source: sources[0], options: options, cache: CacheDirectory.byDefault, over: communicator)
+    // One model after the other is in memory.
+    let pass = { try ScoringPass($0, dataset: dataset, unitTokens: unitTokens, over: communicator) }
+    let findings =
+      try sources[0].head == .score
+      ? scores(try sources.map { try pass($0).completionOutputs() }) : logProbabilities(pass(sources[0]))
     if communicator.rank == 0 { try write(findings, of: dataset) }
     try communicator.barrier()
+  }
+
+  private func check(_ sources: [ModelSource]) throws {
+    guard !perToken || sources[0].head != .score else {
+      throw Fault(.usage, "a reward model has one score for a completion", hint: "leave --per-token out")
+    }
+    guard sources.count > 1 else { return }
+    guard adapter == nil else {
+      throw Fault(.usage, "an adapter belongs to one model, not to several", hint: "merge them with adalign merge")
+    }
+    for (source, directory) in zip(sources, models) {
+      try source.requireRewardModel(directory, for: "an ensemble")
+      try source.requireTokens(of: sources[0], directory)
+    }
   }
 
   /// What is written about each completion.
   private typealias Findings = [[(ByteString, JSONValue)]]
 
-  private func scores(_ pass: ScoringPass) throws -> Findings {
-    guard !perToken else {
-      throw Fault(.usage, "a reward model has one score for a completion", hint: "leave --per-token out")
+  /// - Parameters:
+  ///   - scores: of all completions, for each model.
+  private func scores(_ scores: [[Double]]) -> Findings {
+    scores[0].indices.map { completion in
+      let own = scores.map { $0[completion] }
+      guard own.count > 1 else { return [("score", .double(own[0]))] }
+      return [("score", .double(combination.value(of: own))), ("scores", .array(own.map(JSONValue.double)))]
     }
-    return try pass.completionOutputs().map { [("score", .double($0))] }
   }
 
   private func logProbabilities(_ pass: ScoringPass) throws -> Findings {

@@ -29,10 +29,16 @@ package struct ScoringPass {
   }
 
   /// Loads a model into memory of its own, large enough for every unit of the dataset.
+  ///
+  /// - Parameters:
+  ///   - mixesPrompts: whether there must be room for completions behind the prompts of other examples, too.
   init(
-    _ source: ModelSource, dataset: TokenizedDataset, unitTokens: Int, over communicator: any Communicator
+    _ source: ModelSource, dataset: TokenizedDataset, unitTokens: Int, mixesPrompts: Bool = false,
+    over communicator: any Communicator
   ) throws {
-    let capacity = UnitCapacity(unitTokens: unitTokens, datasets: [dataset])
+    let capacity = UnitCapacity(
+      unitTokens: unitTokens, datasets: [dataset], mixesPrompts: mixesPrompts,
+      contextLength: source.configuration.contextLength)
     let (model, parameters) = try source.load(capacity: capacity)
     self.init(model, parameters: parameters, dataset: dataset, unitTokens: unitTokens, over: communicator)
   }
@@ -41,6 +47,16 @@ package struct ScoringPass {
   package func completionOutputs() throws -> [Double] {
     var outputs = [Double](repeating: 0, count: dataset.totalCompletions)
     try forEachCompletion { completion, span in outputs[completion] = model.output(of: span) }
+    try outputs.withUnsafeMutableBufferPointer { try communicator.allReduce(.sum, $0) }
+    return outputs
+  }
+
+  /// The summed log-probability of the completion of each of some other groups that are made of the dataset, on every rank.
+  func outputs(of groups: MismatchedGroups) throws -> [Double] {
+    var outputs = [Double](repeating: 0, count: groups.count)
+    try forEachCompletion(of: groups, count: groups.count) { group, _, span in
+      outputs[group.slot] = model.output(of: span)
+    }
     try outputs.withUnsafeMutableBufferPointer { try communicator.allReduce(.sum, $0) }
     return outputs
   }
@@ -58,9 +74,8 @@ package struct ScoringPass {
       return (try tokenOutputs { model.tokenLogProbabilities[$0] }, [])
     }
     var values = [Double](repeating: 0, count: dataset.completionStarts.last ?? 0)
-    let logProbabilities = try tokenOutputs({ model.tokenLogProbabilities[$0] }) { token, row in
-      values[token] = model.scalars[row]
-    }
+    let logProbabilities = try tokenOutputs(
+      { model.tokenLogProbabilities[$0] }, also: { token, row in values[token] = model.scalars[row] })
     try values.withUnsafeMutableBufferPointer { try communicator.allReduce(.sum, $0) }
     return (logProbabilities, values)
   }
@@ -84,27 +99,29 @@ package struct ScoringPass {
   ///
   /// - Throws: ``Fault`` of kind `nonFinite` that names the row of the data.
   private func forEachCompletion(_ body: (_ completion: Int, CompletionSpan) -> Void) throws {
-    let plan = plan(groups)
+    try forEachCompletion(of: groups, count: dataset.count) { group, offset, span in
+      body(dataset.example(group.example).firstCompletion + offset, span)
+    }
+  }
+
+  private func forEachCompletion(
+    of groups: some PromptGroups, count: Int, _ body: (GroupSpan, _ offset: Int, CompletionSpan) -> Void
+  ) throws {
+    let plan = UnitPlan.sequential(
+      Array(0..<count), of: groups, tokens: unitTokens, cost: WorkCost(model.configuration, head: model.head))
     var unit = WorkUnit()
     for index in plan.assignment(ranks: communicator.size)[communicator.rank] {
       plan.fill(&unit, with: index, from: groups)
       model.score(unit, parameters: parameters.view)
       for group in unit.groups {
-        let record = dataset.example(group.example)
         for (offset, completion) in group.completions.enumerated() {
           let span = unit.completions[completion]
-          guard model.output(of: span).isFinite else { throw Self.notFinite(record) }
-          body(record.firstCompletion + offset, span)
+          guard model.output(of: span).isFinite else { throw Self.notFinite(dataset.example(group.example)) }
+          body(group, offset, span)
         }
       }
       Watchdog.progress()
     }
-  }
-
-  private func plan(_ groups: some PromptGroups) -> UnitPlan {
-    UnitPlan.sequential(
-      Array(0..<dataset.count), of: groups, tokens: unitTokens,
-      cost: WorkCost(model.configuration, head: model.head))
   }
 
   private static func notFinite(_ record: ExampleRecord) -> Fault {

@@ -12,8 +12,8 @@ struct Adalign: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Train.self, Score.self, Sample.self, Tokenize.self, ObjectiveCommand.self, World.self, List.self, Config.self,
-      Doctor.self,
+      Train.self, Score.self, Sample.self, Evaluate.self, Calibrate.self, Merge.self, Tokenize.self,
+      ObjectiveCommand.self, World.self, List.self, Config.self, Doctor.self,
     ])
 
   static func main() {

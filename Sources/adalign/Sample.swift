@@ -1,7 +1,6 @@
 import AlignmentCore
 import ArgumentParser
 import Training
-import Transformer
 
 /// `adalign sample --model DIR --prompts FILE --output FILE --max-new-tokens N`
 struct Sample: ParsableCommand {
@@ -15,6 +14,9 @@ struct Sample: ParsableCommand {
   @Option(help: "Hugging Face model directory.")
   var model: String
 
+  @Option(help: "Directory of a PEFT adapter of the model.")
+  var adapter: String?
+
   @Option(help: "JSONL rows with prompt; plain, .gz or .zst.")
   var prompts: String
 
@@ -27,67 +29,25 @@ struct Sample: ParsableCommand {
   @Option(help: "Samples of each prompt.")
   var samples = 1
 
-  @Option(help: "Seed of the random numbers.")
-  var seed: UInt64 = 0
-
-  @Option(help: "Divides the logits; 0 takes the likeliest token.")
-  var temperature = 1.0
-
-  @Option(help: "Keep the likeliest tokens up to this share of the probability.")
-  var topP = 1.0
-
-  @Option(help: "Keep so many of the likeliest tokens; 0 keeps all.")
-  var topK = 0
-
-  @Option(help: "Keep tokens with at least this share of the likeliest one's probability.")
-  var minP = 0.0
-
-  @Option(help: "Makes tokens that were there before less likely where it is above 1.")
-  var repetitionPenalty = 1.0
-
-  @Option(help: "A text that ends a sample and is cut off; the option may be given several times.")
-  var stop: [String] = []
-
-  @Option(help: "Id of another token that ends a sample; the option may be given several times.")
-  var stopToken: [Int32] = []
+  @OptionGroup var sampling: SamplingOptions
 
   @Option(help: "Text to add to every prompt.")
   var append = ""
-
-  @Option(help: "Samples that are decoded together.")
-  var unitSequences = SamplingLimits().sequences
 
   @Option(help: "BLAS threads per rank.")
   var threads = 1
 
   func run() throws {
     let communicator = try Session.begin()
-    var file = SampleFile(model: model, prompts: prompts, output: output, settings: try settings())
-    guard (1...4096).contains(unitSequences) else { throw Fault(.usage, "--unit-sequences must be from 1 to 4096") }
+    let settings = try sampling.settings(maxNewTokens: maxNewTokens, samples: samples)
+    var file = SampleFile(model: model, prompts: prompts, output: output, settings: settings)
     guard (1...1024).contains(threads) else { throw Fault(.usage, "--threads must be from 1 to 1024") }
-    guard stop.allSatisfy({ !$0.isEmpty }) else {
-      throw Fault(.usage, "--stop must not be empty", hint: "leave the option out to stop at no text")
-    }
-    file.stopStrings = stop
+    file.adapter = adapter
+    file.stopStrings = sampling.stop
     file.suffix = append
-    file.limits.sequences = unitSequences
+    file.limits.sequences = sampling.unitSequences
     file.threads = threads
     try file.write(over: communicator)
     Session.end(0)
-  }
-
-  private func settings() throws -> SamplingSettings {
-    var settings = SamplingSettings(seed: seed, maxNewTokens: maxNewTokens)
-    settings.samples = samples
-    settings.repetitionPenalty = repetitionPenalty
-    settings.temperature = temperature
-    settings.topK = topK
-    settings.topP = topP
-    settings.minP = minP
-    settings.stopTokens = Set(stopToken)
-    if let (name, expectation) = settings.problem {
-      throw Fault(.usage, "--\(name.split(separator: "_").joined(separator: "-")) must be \(expectation)")
-    }
-    return settings
   }
 }

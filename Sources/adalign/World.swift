@@ -96,15 +96,8 @@ struct World: ParsableCommand {
         let rewards = result.samples.map { SyntheticWorld.goldReward(prompt: $0.prompt, response: $0.response) }
         table.append([model, result.loss.fixed(3), result.accuracy.fixed(3), Statistic(rewards).text])
       }
-      if communicator.rank == 0 { print(Self.aligned(table), terminator: "") }
+      if communicator.rank == 0 { print(TextTable.aligned(table), terminator: "") }
       Session.end(0)
-    }
-
-    private static func aligned(_ table: [[String]]) -> String {
-      let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
-      return table.map { row in
-        zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "   ") + "\n"
-      }.joined()
     }
   }
 }

@@ -12,7 +12,8 @@ struct BadInput: Sendable, CustomTestStringConvertible {
 }
 
 extension BadInput {
-  static let all = commandLines + recipes + trainingRows + scoredRows + sampling + dataFiles + models + outputs
+  static let all =
+    commandLines + recipes + trainingRows + scoredRows + sampling + dataFiles + models + outputs + evaluations
 
   static let commandLines = [
     BadInput(testDescription: "no such recipe", status: 66, words: ["nope.yaml"]) { _, _ in ["train", "nope.yaml"] },
@@ -152,8 +153,160 @@ extension BadInput {
   ]
 }
 
+// MARK: - Policy optimisation, labels, reward models, adapters
+
 extension BadInput {
-  private static let pair = #"{"prompt": "a", "chosen": "b", "rejected": "c"}"#
+  static let policyRecipes = [
+    policy("a group of one", 72, ["rollout.samples", "grpo", "rollout.samples=8"]) { _ in ["rollout.samples=1"] },
+    policy("RLOO of one", 72, ["rollout.samples", "rloo"]) { _ in ["rollout.samples=1", "objective.name=rloo"] },
+    policy("top_p of nothing", 72, ["rollout.top_p"]) { _ in ["rollout.top_p=0"] },
+    policy("top_p above 1", 72, ["rollout.top_p", "1"]) { _ in ["rollout.top_p=1.5"] },
+    policy("a rollout that does not divide", 72, ["rollout.prompts", "6", "batch.size"]) { _ in
+      ["rollout.prompts=6", "batch.size=4"]
+    },
+    policy("unknown key of rollout", 72, ["rollout.sampels", "did you mean rollout.samples?"]) { _ in
+      ["rollout.sampels=3"]
+    },
+    policy("unknown key of reward", 72, ["reward.targt_tokens", "did you mean reward.target_tokens?"]) { _ in
+      ["reward.targt_tokens=3"]
+    },
+    policy("unknown key beside a label", 72, ["reward.bogus"]) { _ in
+      ["rollout.source=data", "reward.name=label", "reward.bogus=1"]
+    },
+    policy("unknown reward", 72, ["reward.name", "golden", "gold"]) { _ in ["reward.name=golden"] },
+    policy("too many weights", 72, ["reward.weights", "2 weights for 1"]) { _ in ["reward.weights=[1, 2]"] },
+    policy("no reward model named", 72, ["reward.model", "missing"]) { _ in ["reward.name=model"] },
+    policy("labels of what was just drawn", 72, ["reward.name", "label", "rollout.source=data"]) { _ in
+      ["reward.name=label"]
+    },
+    policy("a policy in a mixture", 72, ["objective.name", "grpo", "alone"]) { _ in ["objective.name=[grpo, sft]"] },
+    policy("an option of no objective", 72, ["objective.bta"]) { _ in ["objective.bta=1"] },
+    policy("a moving reference that nobody asks", 72, ["objective.reference_sync"]) { _ in
+      ["objective.beta=0", "objective.reference_sync=2"]
+    },
+    policy("no samples of held-out prompts", 72, ["data.eval", "labels"]) { workspace in
+      let pairs = try workspace.write("pairs.jsonl", lines: [pair])
+      return ["rollout.source=data", "reward.name=label", "data.train=\(pairs)", "data.eval=\(pairs)"]
+    },
+  ]
+
+  static let policyData = [
+    policy("prompts without room for a sample", 65, ["data.jsonl:2", "128", "room"]) { workspace in
+      ["data.train=\(try workspace.write("data.jsonl", lines: [pair, #"{"prompt": "\#(long)"}"#]))"]
+    },
+    policy("no prompts", 65, ["data.jsonl", "no prompts"]) { workspace in
+      ["data.train=\(try workspace.write("data.jsonl", []))"]
+    },
+    stored("stored samples of one", #"{"prompt": "a", "completions": ["b"], "scores": [1]}"#, ["row 1", "grpo", "2"]),
+    stored("stored samples without scores", #"{"prompt": "a", "completions": ["b", "c"]}"#, ["row 1", "scores"]),
+    stored(
+      "fewer scores than samples", #"{"prompt": "a", "completions": ["b", "c"], "scores": [1]}"#,
+      ["data.jsonl:2", "scores"]),
+    stored(
+      "scores that are no numbers", #"{"prompt": "a", "completions": ["b", "c"], "scores": [1, null]}"#,
+      ["data.jsonl:2", "scores", "numbers"]),
+    stored("empty samples", #"{"prompt": "a", "completions": []}"#, ["data.jsonl:2", "completions"]),
+    stored(
+      "stored samples without labels", #"{"prompt": "a", "completions": ["b", "c"]}"#, ["row 1", "good"],
+      reward: "label"),
+    BadInput(testDescription: "a language model as reward model", status: 72, words: ["no reward model"]) {
+      fixture, workspace in
+      try policyArguments(fixture, workspace) + ["reward.name=model", "reward.model=\(fixture.model)"]
+    },
+    BadInput(
+      testDescription: "a reward model of another vocabulary", status: 72, words: ["judge", "another vocabulary"]
+    ) {
+      fixture, workspace in
+      let judge = try rewardModel(fixture, workspace)
+      try replace(#""+": 43"#, #""+": 44"#, in: "\(judge)/tokenizer.json")
+      try replace(#"",": 44"#, #"",": 43"#, in: "\(judge)/tokenizer.json")
+      return try policyArguments(fixture, workspace) + ["reward.name=model", "reward.model=\(judge)"]
+    },
+    BadInput(testDescription: "a reward model as policy", status: 72, words: ["model", "reward model"]) {
+      fixture, workspace in
+      try policyArguments(fixture, workspace) + ["model=\(rewardModel(fixture, workspace))"]
+    },
+    BadInput(testDescription: "a reward model for DPO", status: 72, words: ["model", "reward model"]) {
+      fixture, workspace in
+      ["train", fixture.recipe, "run=\(workspace("run"))", "model=\(try rewardModel(fixture, workspace))"]
+    },
+  ]
+
+  static let methods = [
+    train("kto on one class", 65, ["data.train", "desirable", "sft"]) { workspace in
+      let rows = (0..<4).map { #"{"prompt": "\#($0)", "completion": "b", "label": true}"# }
+      return ["objective.name=kto", "data.train=\(try workspace.write("data.jsonl", lines: rows))"]
+    },
+    train("bco on the other class", 65, ["data.train", "undesirable"]) { workspace in
+      let rows = (0..<4).map { #"{"prompt": "\#($0)", "completion": "b", "label": false}"# }
+      return ["objective.name=bco", "data.train=\(try workspace.write("data.jsonl", lines: rows))"]
+    },
+    train("regression without scores", 65, ["score"]) { _ in ["objective.name=regression"] },
+    train("a mixture of pairs and labels", 72, ["objective.name", "kto"]) { _ in ["objective.name=[dpo, kto]"] },
+    train("a mixture of policy and reward model", 72, ["objective.name"]) { _ in
+      ["objective.name=[dpo, bradley_terry]"]
+    },
+    train("weights of a mixture", 72, ["objective.weights", "3 weights for 2"]) { _ in
+      ["objective.name=[dpo, sft]", "objective.weights=[1, 2, 3]"]
+    },
+    train("humanline without reference", 72, ["objective.humanline", "reference"]) { _ in
+      ["objective.name=sft", "objective.humanline=yes"]
+    },
+    train("ld_alpha on single completions", 72, ["objective.ld_alpha", "pairs"]) { _ in
+      ["objective.name=kto", "objective.ld_alpha=0.5"]
+    },
+    train("a moving reference without reference", 72, ["objective.reference_sync"]) { _ in
+      ["objective.name=sft", "objective.reference_sync=2"]
+    },
+    train("a moving reference beside adapters", 72, ["objective.reference_sync", "adapters"]) { _ in
+      ["lora.rank=2", "objective.reference_sync=2"]
+    },
+    train("an adapter of nothing", 72, ["lora.target_modules", "c_attn", "q_proj"]) { _ in
+      ["lora.target_modules=[q_proj, c_attn]"]
+    },
+    train("an adapter of rank 0", 72, ["lora.rank"]) { _ in ["lora.rank=0"] },
+    train("unknown key of lora", 72, ["lora.dropuot", "known here"]) { _ in ["lora.dropuot=0.1"] },
+    train("no adapter to go on from", 66, ["adapter_config.json", "nowhere"]) { _ in ["lora.start=nowhere"] },
+  ]
+
+  /// Arguments of a small run of GRPO.
+  private static func policyArguments(_ fixture: Fixture, _ workspace: Workspace) throws -> [String] {
+    [
+      "train", fixture.recipe, "run=\(workspace("run"))", "objective.name=grpo", "data.train=\(fixture.heldOut)",
+      "data.eval=", "batch.size=2", "rollout.samples=2", "rollout.max_new_tokens=4", "reward.name=length",
+    ]
+  }
+
+  private static func policy(
+    _ name: String, _ status: Int32, _ words: [String], _ overrides: @escaping @Sendable (Workspace) throws -> [String]
+  ) -> BadInput {
+    BadInput(testDescription: name, status: status, words: words) { fixture, workspace in
+      try policyArguments(fixture, workspace) + overrides(workspace)
+    }
+  }
+
+  /// GRPO on a good stored row and then this one.
+  private static func stored(_ name: String, _ row: String, _ words: [String], reward: String = "score") -> BadInput {
+    let good = [
+      "score": #"{"prompt": "a", "completions": ["b", "c"], "scores": [0, 1]}"#, "label": pair,
+    ]
+    return policy(name, 65, words) { workspace in
+      let data = try workspace.write("data.jsonl", lines: [good[reward] ?? "", row])
+      return ["rollout.source=data", "reward.name=\(reward)", "data.train=\(data)"]
+    }
+  }
+
+  /// A copy of the fixture's model that says it is a reward model.
+  private static func rewardModel(_ fixture: Fixture, _ workspace: Workspace) throws -> String {
+    let judge = try workspace.copy(fixture.model, to: "judge")
+    try replace("LlamaForCausalLM", "LlamaForSequenceClassification", in: "\(judge)/config.json")
+    try replace("{\n", "{\n  \"num_labels\": 1,\n", in: "\(judge)/config.json", count: 1)
+    return judge
+  }
+}
+
+extension BadInput {
+  static let pair = #"{"prompt": "a", "chosen": "b", "rejected": "c"}"#
   private static let long = String(repeating: "long ", count: 100)
 
   /// Training with the fixture's recipe and these overrides.
@@ -209,9 +362,9 @@ extension BadInput {
     try change(try Data(contentsOf: file)).write(to: file)
   }
 
-  private static func replace(_ old: String, _ new: String, in path: String) throws {
+  private static func replace(_ old: String, _ new: String, in path: String, count: Int = .max) throws {
     let text = try String(contentsOfFile: path, encoding: .utf8)
     guard text.contains(old) else { throw Failure(description: "\(path) has no \(old)") }
-    try text.replacing(old, with: new).write(toFile: path, atomically: true, encoding: .utf8)
+    try text.replacing(old, with: new, maxReplacements: count).write(toFile: path, atomically: true, encoding: .utf8)
   }
 }

@@ -9,8 +9,17 @@ extension SystemTests {
 
     init() async throws {
       fixture = try await Fixture.shared
+      _ = try await RewardFixture.shared
       workspace = try Workspace()
     }
+
+    // Every rank sees them alike; two ranks take mpirun's time.
+    @Test(
+      "methods refused with one clear line", arguments: BadInput.policyRecipes + BadInput.policyData + BadInput.methods)
+    func methodRefusal(of input: BadInput) async throws { try await refusal(of: input, ranks: 1) }
+
+    @Test("refused by two ranks with one clear line", arguments: [BadInput.policyData[2], BadInput.methods[0]])
+    func sharedRefusal(of input: BadInput) async throws { try await refusal(of: input, ranks: 2) }
 
     @Test("refused with one clear line", arguments: BadInput.all, [1, 2])
     func refusal(of input: BadInput, ranks: Int) async throws {
