@@ -42,11 +42,11 @@ package final class GradientReduction {
   /// Clears the sums.
   ///
   /// - Parameters:
-  ///   - normalizer: what the total will be divided by; terms are scaled by the power of two nearest to it. Beyond
-  ///     2^±60 exact sums refuse every term that is not 0.
+  ///   - scale: about how large the total will be: what it will be divided by, times how large the mean is. Terms are
+  ///     scaled by the power of two nearest to it; beyond 2^±60 exact sums refuse every term that is not 0.
   ///   - terms: how many gradients will be added over all ranks.
-  package func begin(normalizer: Double, terms: Int) {
-    let nearest = log2(normalizer).rounded()
+  package func begin(scale: Double, terms: Int) {
+    let nearest = log2(scale).rounded()
     let isUsable = nearest >= Double(Self.exponents.lowerBound) && nearest <= Double(Self.exponents.upperBound)
     exponent = isUsable ? Int(nearest) : 0
     limit = isUsable ? 1024 / Float(max(terms, 1)) : 0

@@ -57,6 +57,7 @@ struct DivergentObjective: Objective {
   init(options: OptionValues) { preconditionFailure("made from another objective") }
 
   var traits: ObjectiveTraits { base.traits }
+  var magnitude: Double { base.magnitude }
 
   func loss(of group: ObjectiveGroup) -> Dual {
     let (scores, slopes) = transformed(group)

@@ -38,7 +38,7 @@ package struct GRPO: PolicyObjective {
 
   package static let name = "grpo"
   package static let summary =
-    "group-relative advantages, clipped, arXiv 2402.03300; DAPO, Dr. GRPO, GSPO, CISPO as loss_type"
+    "group-relative advantages, clipped, arXiv 2402.03300; DAPO, Dr. GRPO, CISPO, SAPO by loss_type, GSPO by importance_level"
   package static let options = [
     OptionDescription("beta", default: 0, in: 0...1e3, "weight of the divergence from the reference in the loss"),
     OptionDescription("epsilon", default: 0.2, in: 0...1, "how far a ratio may fall below 1"),

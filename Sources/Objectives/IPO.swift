@@ -34,6 +34,9 @@ package struct IPO: PairObjective {
     average == .tokens ? completion.logRatio / completion.tokens : completion.logRatio
   }
 
+  /// Margins are pulled towards 1/(2τ).
+  package var magnitude: Double { max(1, 1 / tau) }
+
   package func reward(_ completion: ScoredCompletion) -> Double {
     tau * completion.logRatio / (average == .tokens ? Double(completion.tokens) : 1)
   }

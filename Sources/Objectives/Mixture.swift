@@ -45,6 +45,8 @@ struct Mixture: Objective {
     return sum
   }
 
+  var magnitude: Double { terms.reduce(1) { max($0, $1.weight * $1.objective.magnitude) } }
+
   /// That of the first objective.
   func reward(_ completion: ScoredCompletion) -> Double { terms[0].objective.reward(completion) }
 

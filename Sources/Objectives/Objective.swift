@@ -53,6 +53,9 @@ package protocol Objective: Sendable {
   /// The loss of one group and its derivatives with respect to ``ScoredCompletion/policy`` of each completion.
   func loss(of group: ObjectiveGroup) -> Dual
 
+  /// About how large the derivatives of a loss become at usual log-ratios; exact sums of gradients are scaled by it.
+  var magnitude: Double { get }
+
   /// The implicit reward of a completion.
   func reward(_ completion: ScoredCompletion) -> Double
 
@@ -70,6 +73,7 @@ package protocol Objective: Sendable {
 }
 
 extension Objective {
+  package var magnitude: Double { 1 }
   package mutating func prepare(for batch: [ObjectiveGroup]) {}
   package mutating func observe(_ batch: [ObjectiveGroup]) {}
   package var state: [Double] {

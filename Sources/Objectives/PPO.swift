@@ -8,9 +8,10 @@ package struct PPO: PolicyObjective {
   package static let summary = "clipped surrogate with a critic and token penalties, arXiv 1707.06347"
   package static let options = [
     OptionDescription("kl_coef", default: 0.05, in: 0...1e3, "weight of the divergence from the reference"),
-    OptionDescription("kl_estimator", default: DivergenceEstimator.k1, "estimate of the divergence at a token"),
     OptionDescription(
-      "kl_in", default: Place.reward, "where the divergence is penalised: in the reward or in the loss"),
+      "kl_estimator", default: DivergenceEstimator.k1, "estimate of the divergence in the reward of a token"),
+    OptionDescription(
+      "kl_in", default: Place.reward, "where the divergence is penalised: in the reward, or in the loss by k3"),
     OptionDescription("gamma", default: 1, in: 0...1, "discount of later rewards"),
     OptionDescription("lambda", default: 0.95, in: 0...1, "decay of generalised advantage estimation"),
     OptionDescription("cliprange", default: 0.2, in: 0...1, "how far a ratio may leave 1"),

@@ -17,5 +17,8 @@ package struct SPPO: PairObjective {
     return (chosen.logRatio - target).squared + (rejected.logRatio + target).squared
   }
 
+  /// Log-ratios are pulled towards ±1/(2β).
+  package var magnitude: Double { max(1, 1 / beta) }
+
   package func reward(_ completion: ScoredCompletion) -> Double { beta * completion.logRatio }
 }

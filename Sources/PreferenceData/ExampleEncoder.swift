@@ -166,7 +166,7 @@ package struct ExampleEncoder<Encoder: TextEncoder> {
   private func tooLong(_ length: Int, _ location: String) -> Fault {
     Fault(
       .data, "the row has \(length) tokens, and the model's context is \(options.contextLength)", at: location,
-      hint: "set data.max_length to truncate, or data.on_error=skip")
+      hint: "truncate with data.max_length (--max-length), or leave the row out")
   }
 }
 

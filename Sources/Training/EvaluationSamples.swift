@@ -26,7 +26,7 @@ final class EvaluationSamples {
     var settings = SamplingSettings(seed: configuration.seed, maxNewTokens: evaluation.maxNewTokens)
     settings.temperature = evaluation.temperature
     settings.stopTokens = source.stopTokens
-    let reader = PromptReader(source: source)
+    let reader = PromptReader(source: source, data: configuration.data)
     prompts = try evaluation.prompts.flatMap(reader.read)
     self.settings = settings
     self.source = source

@@ -13,6 +13,8 @@ package struct HeldOutData {
   /// Its `key=value` options.
   package var settings: [String] = []
   package var boundary: EncodingOptions.Boundary = .joined
+  /// Longest prompt and completion in tokens; nil refuses those beyond the context.
+  package var maxLength: Int?
 
   package init(file: String) { self.file = file }
 }
@@ -62,6 +64,7 @@ struct HeldOutEvaluator {
       contextLength: min(source.configuration.contextLength, reference?.configuration.contextLength ?? .max),
       endOfSequence: source.endOfSequence)
     options.boundary = data.boundary
+    options.maxLength = data.maxLength.map { min($0, options.contextLength) }
     options.selection = selection
     let dataset = try PreparedData.open(
       [data.file], source: source, options: options, cache: CacheDirectory.byDefault, over: communicator)

@@ -58,6 +58,8 @@ package final class PolicyTask: TrainingTask {
   package var columns: Int { Column.allCases.count }
   package var needsLiveReference: Bool { false }
 
+  package var magnitude: Double { 1 }
+
   /// The number of samples.
   package func normalizer(of examples: [Int]) -> Double {
     examples.reduce(0) { $0 + Double(experience.dataset.example($1).completionCount) }

@@ -49,6 +49,8 @@ package final class PreferenceTask: TrainingTask {
   /// Loss, then policy and reference of each completion.
   package var columns: Int { 1 + 2 * completions }
 
+  package var magnitude: Double { loss.objective.magnitude }
+
   package func normalizer(of examples: [Int]) -> Double {
     examples.reduce(0) { $0 + (normalization == .weight ? data.dataset.example($1).weight : 1) }
   }

@@ -14,6 +14,8 @@ package struct RewardCalibration {
   package let data: String
   package let output: String
   package var boundary: EncodingOptions.Boundary = .joined
+  /// Longest prompt and completion in tokens; nil refuses those beyond the context.
+  package var maxLength: Int?
   package var unitTokens = 2048
   package var threads = 1
 
@@ -54,6 +56,7 @@ package struct RewardCalibration {
     var options = EncodingOptions(
       contextLength: source.configuration.contextLength, endOfSequence: source.endOfSequence)
     options.boundary = boundary
+    options.maxLength = maxLength.map { min($0, options.contextLength) }
     options.selection = .pairs
     let dataset = try PreparedData.open(
       [data], source: source, options: options, cache: CacheDirectory.byDefault, over: communicator)

@@ -1,6 +1,7 @@
 import AlignmentCore
 import Checkpoints
 import Collectives
+import Logging
 import Objectives
 import PreferenceData
 import Transformer
@@ -45,7 +46,7 @@ struct RolloutInputs {
     if settings.rollout.prompts == 0 { settings.rollout.prompts = configuration.batch.size }
     self.settings = settings
     try Self.check(settings, configuration)
-    let reader = PromptReader(source: source)
+    let reader = PromptReader(source: source, data: configuration.data)
     evaluationPrompts = try configuration.data.evaluation.flatMap(reader.read)
     let isStored = settings.rollout.source == .data
     let prompts = isStored ? [] : try configuration.data.train.flatMap(reader.read)
@@ -190,18 +191,36 @@ struct PromptText {
 /// Reads prompts that leave room for samples.
 struct PromptReader {
   let source: ModelSource
+  let data: RunConfiguration.DataSettings
 
+  /// The prompts of a file, cut to `data.max_prompt_length`; with `data.on_error=skip` those that do not fit are left out.
   func read(_ path: String) throws -> [PromptText] {
-    try PromptFile.read(path).map { prompt in
-      let tokens = try source.tokenizer.encode(prompt.text, addSpecialTokens: true)
-      guard !tokens.isEmpty, tokens.count < source.configuration.contextLength else {
-        throw Fault(
-          .data,
-          "the prompt has \(tokens.count) tokens, and the model's context is \(source.configuration.contextLength)",
-          at: prompt.place, hint: "a prompt needs at least one token, and room for another")
-      }
-      return PromptText(text: String(decoding: prompt.text, as: UTF8.self), tokens: tokens)
+    var prompts: [PromptText] = []
+    var skipped = 0
+    for prompt in try PromptFile.read(path) {
+      let tokens = cut(try source.tokenizer.encode(prompt.text, addSpecialTokens: true))
+      let fits = !tokens.isEmpty && tokens.count < source.configuration.contextLength
+      guard fits || data.onError == .skip else { throw tooLong(tokens.count, prompt.place) }
+      skipped += fits ? 0 : 1
+      if fits { prompts.append(PromptText(text: String(decoding: prompt.text, as: UTF8.self), tokens: tokens)) }
     }
+    if skipped > 0 { log.warning("\(path): left out \(skipped) prompts without room for samples") }
+    guard !prompts.isEmpty else {
+      throw Fault(.data, "no prompt leaves room for samples", at: path, hint: "set data.max_prompt_length to cut them")
+    }
+    return prompts
+  }
+
+  /// An over-long prompt keeps its beginning or, behind the first token, its end, as `data.keep_prompt` says.
+  private func cut(_ tokens: [Int32]) -> [Int32] {
+    guard let limit = data.maxPromptLength, tokens.count > limit else { return tokens }
+    return data.keep == .start ? Array(tokens.prefix(limit)) : Array(tokens.prefix(1) + tokens.suffix(limit - 1))
+  }
+
+  private func tooLong(_ count: Int, _ place: String) -> Fault {
+    Fault(
+      .data, "the prompt has \(count) tokens, and the model's context is \(source.configuration.contextLength)",
+      at: place, hint: "a prompt needs at least one token and room for another; see data.max_prompt_length")
   }
 
   static func digest(_ prompts: [PromptText]) -> String {

@@ -68,7 +68,8 @@ final class RolloutSampler {
     settings = rollout.sampling
     settings.stopTokens = source.stopTokens
     seed = configuration.seed
-    pass = SamplingPass(source.configuration, over: communicator)
+    pass = SamplingPass(
+      source.configuration, limits: SamplingLimits(sequences: rollout.unitSequences), over: communicator)
     stops = rollout.stops.isEmpty ? nil : StopStrings(rollout.stops, tokenizer: source.tokenizer)
     directory = "\(configuration.run)/evaluation"
     self.communicator = communicator

@@ -48,6 +48,8 @@ extension RunConfiguration {
     package var epochs: Int
     package var sampling: SamplingSettings
     package var stops: [String]
+    /// Most samples that are drawn together; units of samples are dealt to ranks.
+    package var unitSequences: Int
   }
 
   package struct RewardSettings {
@@ -144,6 +146,7 @@ extension RunConfiguration.RolloutSettings {
     sampling.minP = try section.number("min_p", default: 0, in: 0...1)
     sampling.repetitionPenalty = try section.number("repetition_penalty", default: 1, in: 1e-6...1e6)
     stops = try section.strings("stop")
+    unitSequences = try section.integer("unit_sequences", default: 32, in: 1...1 << 16)
     try section.finish()
   }
 }

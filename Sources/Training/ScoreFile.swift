@@ -17,6 +17,8 @@ package struct ScoreFile {
   /// How the scores of several models become one.
   package var combination = ScoreCombination.mean
   package var boundary: EncodingOptions.Boundary = .joined
+  /// Longest prompt and completion in tokens; nil refuses those beyond the context.
+  package var maxLength: Int?
   package var perToken = false
   package var unitTokens = 2048
   package var threads = 1
@@ -38,6 +40,7 @@ package struct ScoreFile {
     var options = EncodingOptions(
       contextLength: sources.map(\.configuration.contextLength).min() ?? 0, endOfSequence: sources[0].endOfSequence)
     options.boundary = boundary
+    options.maxLength = maxLength.map { min($0, options.contextLength) }
     options.selection = .all
     let dataset = try PreparedData.open(
       [data], source: sources[0], options: options, cache: CacheDirectory.byDefault, over: communicator)

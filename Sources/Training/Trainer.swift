@@ -123,7 +123,7 @@ extension Trainer {
   /// - Throws: ``Fault`` of kind `nonFinite`, before any parameter has changed.
   package func step(_ step: Int, _ batch: PlannedBatch, of task: any TrainingTask) throws -> StepResult {
     try begin(batch, of: task)
-    reduction.begin(normalizer: batch.normalizer, terms: batch.units.plan.units.count)
+    reduction.begin(scale: batch.normalizer * task.magnitude, terms: batch.units.plan.units.count)
     for index in batch.units.ownUnits { try accumulate(index, of: batch, task) }
     try table.share(over: communicator, isStopping: StopRequest.isPending)
     try reduction.finish(normalizer: batch.normalizer, into: gradients.view)

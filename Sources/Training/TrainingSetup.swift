@@ -47,6 +47,7 @@ extension TrainingSetup {
     self.configuration = configuration
     source = try ModelSource(configuration.model)
     let head = try Self.head(loss.objective.traits, source)
+    let plan = try TrainedPlan(configuration, source, head)
     let inputs = try RunInputs(configuration, loss, source: source, over: communicator)
     totalSteps = inputs.totalSteps
     liveReference = inputs.liveReference
@@ -63,8 +64,9 @@ extension TrainingSetup {
       unitTokens: configuration.batch.unitTokens,
       datasets: [inputs.training, inputs.evaluation].compactMap { $0?.dataset },
       mixesPrompts: loss.objective.traits.survey == .mismatched, contextLength: context)
-    (trainer, startingAdapter) = try Self.trainer(
-      configuration, source, head, capacity, needsReference: inputs.liveReference != nil, totalSteps: totalSteps,
+    startingAdapter = plan.start
+    trainer = try Self.trainer(
+      configuration, source, plan, capacity, needsReference: inputs.liveReference != nil, totalSteps: totalSteps,
       communicator)
     batches = PreferenceBatches(
       configuration, training: training, evaluation: inputs.evaluation.map(task), trainer: trainer)
@@ -92,33 +94,42 @@ extension TrainingSetup {
   }
 
   private static func trainer(
-    _ configuration: RunConfiguration, _ source: ModelSource, _ head: ModelHead, _ capacity: UnitCapacity,
+    _ configuration: RunConfiguration, _ source: ModelSource, _ plan: TrainedPlan, _ capacity: UnitCapacity,
     needsReference: Bool, totalSteps: Int, _ communicator: any Communicator
-  ) throws -> (Trainer, AdapterFiles?) {
-    let layout = ParameterLayout(source.configuration, head: head)
-    let start = try configuration.lora?.start.map { try AdapterFiles($0) }
+  ) throws -> Trainer {
     let model = try LanguageModel(
-      source.configuration, head: head, capacity: capacity,
-      trained: trainedParameters(configuration, layout, start),
+      source.configuration, head: plan.head, capacity: capacity, trained: plan.trained,
       detachesValues: configuration.policy?.detachesValues ?? false, budget: configuration.memory)
-    let trainer = try Trainer(
+    return try Trainer(
       configuration, model: model, needsReference: needsReference,
       schedule: configuration.schedule.resolved(totalSteps: totalSteps), over: communicator)
-    return (trainer, start)
   }
+}
 
-  private static func trainedParameters(
-    _ configuration: RunConfiguration, _ layout: ParameterLayout, _ start: AdapterFiles?
-  ) throws -> TrainedParameters {
-    guard let lora = configuration.lora else { return TrainedParameters(all: layout) }
+/// What of a model is trained, found out before any data are read.
+private struct TrainedPlan {
+  let head: ModelHead
+  let trained: TrainedParameters
+  /// The adapter that training goes on from.
+  let start: AdapterFiles?
+
+  init(_ configuration: RunConfiguration, _ source: ModelSource, _ head: ModelHead) throws {
+    self.head = head
+    let layout = ParameterLayout(source.configuration, head: head)
+    guard let lora = configuration.lora else {
+      (trained, start) = (TrainedParameters(all: layout), nil)
+      return
+    }
     guard configuration.referenceSync.every == 0 else {
       throw Fault(
         .configuration, "a moving reference cannot be kept with adapters", at: "objective.reference_sync",
         hint: "train all parameters, or leave it out")
     }
-    if let start { return try start.trained(layout) }
+    start = try lora.start.map { try AdapterFiles($0) }
     let heads = layout.tensors.filter(\.belongsToScalarHead).map(\.name)
-    return TrainedParameters(layout, adapters: try lora.specifications(for: layout), whole: Set(heads))
+    trained =
+      try start?.trained(layout)
+      ?? TrainedParameters(layout, adapters: try lora.specifications(for: layout), whole: Set(heads))
   }
 }
 
@@ -132,15 +143,17 @@ extension TrainingSetup {
     preferences = nil
     source = try ModelSource(configuration.model)
     try Self.checkLanguageModel(source)
+    let plan = try TrainedPlan(
+      configuration, source, settings.objective.needsValues ? .languageModelWithValue : .languageModel)
     let inputs = try RolloutInputs(configuration, settings, source: source, over: communicator)
     totalSteps = inputs.totalSteps
     continuationSettings = inputs.continuationSettings
     liveReference = inputs.reference
     let limits = inputs.limits
-    (trainer, startingAdapter) = try Self.trainer(
-      configuration, source, settings.objective.needsValues ? .languageModelWithValue : .languageModel,
-      limits.capacity(unitTokens: configuration.batch.unitTokens), needsReference: inputs.reference != nil,
-      totalSteps: totalSteps, communicator)
+    startingAdapter = plan.start
+    trainer = try Self.trainer(
+      configuration, source, plan, limits.capacity(unitTokens: configuration.batch.unitTokens),
+      needsReference: inputs.reference != nil, totalSteps: totalSteps, communicator)
     let scorer = try RewardScorer(
       inputs.settings.rewards, inputs.rewardModel, limits, unitTokens: configuration.batch.unitTokens,
       over: communicator)

@@ -10,6 +10,9 @@ package protocol TrainingTask: AnyObject {
   /// Whether the reference's log-probabilities of each unit must be computed with the live reference.
   var needsLiveReference: Bool { get }
 
+  /// About how large the derivatives of a loss become.
+  var magnitude: Double { get }
+
   /// What the losses and gradients of a batch are divided by; known before anything is computed.
   func normalizer(of examples: [Int]) -> Double
 

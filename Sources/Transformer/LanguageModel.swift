@@ -93,8 +93,16 @@ package final class LanguageModel {
     return sum
   }
 
+  /// The decoder checks the tokens.
+  private func checkRoom(for unit: WorkUnit) {
+    precondition(
+      unit.targets.count <= capacity.predictions,
+      "unit of \(unit.targets.count) predictions, and there is room for \(capacity.predictions)")
+  }
+
   /// Computes what the heads say of a unit.
   package func score(_ unit: WorkUnit, parameters: FloatView) {
+    checkRoom(for: unit)
     let hidden = decoder.forward(unit, parameters: parameters)
     vocabularyHead?.score(unit, hidden: hidden, parameters: parameters)
     scalarHead?.forward(unit, hidden: hidden, parameters: parameters)
@@ -111,6 +119,7 @@ package final class LanguageModel {
   package func differentiate(
     _ unit: WorkUnit, parameters: FloatView, values: FloatView, gradients: FloatView, objective: (GroupSpan) -> Void
   ) {
+    checkRoom(for: unit)
     let sink = GradientSink(trained: trained, gradients: gradients, values: values, scratch: adapterScratch.view)
     let hidden = decoder.forward(unit, parameters: parameters)
     let dNormed = Matrix(dHidden.view, rows: unit.tokens.count, columns: configuration.hiddenSize)

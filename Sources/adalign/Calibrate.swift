@@ -25,7 +25,7 @@ struct Calibrate: ParsableCommand {
     let communicator = try Session.begin()
     try scoring.check()
     var calibration = RewardCalibration(model: model, data: data, output: output)
-    calibration.boundary = scoring.boundary
+    (calibration.boundary, calibration.maxLength) = (scoring.boundary, scoring.maxLength)
     calibration.unitTokens = scoring.unitTokens
     calibration.threads = scoring.threads
     let report = try calibration.run(over: communicator)

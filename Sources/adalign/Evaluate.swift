@@ -64,7 +64,8 @@ struct Evaluate: ParsableCommand {
     evaluation.reference = reference
     evaluation.data = data.map {
       var data = HeldOutData(file: $0)
-      (data.objective, data.settings, data.boundary) = (objective, settings, scoring.boundary)
+      (data.objective, data.settings) = (objective, settings)
+      (data.boundary, data.maxLength) = (scoring.boundary, scoring.maxLength)
       return data
     }
     evaluation.samples = try sampleFile()

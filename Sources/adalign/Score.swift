@@ -48,7 +48,7 @@ struct Score: ParsableCommand {
     var file = ScoreFile(models: models, data: data, output: output)
     file.adapter = adapter
     file.combination = try combination()
-    file.boundary = scoring.boundary
+    (file.boundary, file.maxLength) = (scoring.boundary, scoring.maxLength)
     file.perToken = perToken
     file.unitTokens = scoring.unitTokens
     file.threads = scoring.threads
@@ -81,6 +81,9 @@ struct ScoringOptions: ParsableArguments {
   @Option(help: "How prompt and completion meet: joined (as one text) or separate.")
   var boundary: EncodingOptions.Boundary = .joined
 
+  @Option(help: "Longest prompt and completion in tokens, to which longer ones are cut; without it they are refused.")
+  var maxLength: Int?
+
   @Option(help: "Most tokens that are computed together.")
   var unitTokens = 2048
 
@@ -89,6 +92,9 @@ struct ScoringOptions: ParsableArguments {
 
   func check() throws {
     guard (1...1 << 24).contains(unitTokens) else { throw Fault(.usage, "--unit-tokens must be from 1 to \(1 << 24)") }
+    guard maxLength.map({ (2...1 << 24).contains($0) }) ?? true else {
+      throw Fault(.usage, "--max-length must be from 2 to \(1 << 24)")
+    }
     guard (1...1024).contains(threads) else { throw Fault(.usage, "--threads must be from 1 to 1024") }
   }
 }

@@ -30,7 +30,7 @@ import Testing
       let gradients = try FloatBuffer(count: Self.count, purpose: "test")
       // A first step that the second must not see.
       for own in [0..<1, 0..<Self.units] {
-        reduction.begin(normalizer: normalizer, terms: Self.units)
+        reduction.begin(scale: normalizer, terms: Self.units)
         for unit in own where owner(unit) == communicator.rank {
           #expect(try add(Self.gradient(unit), to: reduction))
         }
@@ -86,7 +86,7 @@ import Testing
   {
     let sharding = Sharding(count: 40, ranks: 1)
     let reduction = try GradientReduction(mode, sharding, over: LocalCommunicator())
-    reduction.begin(normalizer: normalizer, terms: 8)
+    reduction.begin(scale: normalizer, terms: 8)
     var gradient = [Float](repeating: 0, count: 40)
     gradient[index] = value
     return try add(gradient, to: reduction)
@@ -106,7 +106,7 @@ import Testing
     #expect(try !isAccepted(-512.0001, at: 3, mode: .exact, normalizer: 4))
     #expect(try isAccepted(3e38, at: 3, mode: .fast, normalizer: 4))
     let reduction = try GradientReduction(.exact, Sharding(count: 1, ranks: 1), over: LocalCommunicator())
-    reduction.begin(normalizer: 4, terms: 8)
+    reduction.begin(scale: 4, terms: 8)
     #expect(reduction.largestTerm == 512)
   }
 
@@ -116,7 +116,7 @@ import Testing
   func anExtremeNormalizerGivesTheMeanOrIsRefused(normalizer: Double) throws {
     let reduction = try GradientReduction(.exact, Sharding(count: 3, ranks: 1), over: LocalCommunicator())
     let terms: [Float] = [Float(0.5 * normalizer), 0, Float(-2 * normalizer)]
-    reduction.begin(normalizer: normalizer, terms: 4)
+    reduction.begin(scale: normalizer, terms: 4)
     guard try add(terms, to: reduction) else { return }
     let result = try FloatBuffer(count: 3, purpose: "test")
     try reduction.finish(normalizer: normalizer, into: result.view)
@@ -129,7 +129,7 @@ import Testing
   // Finite gradients whose Float32 sum is not: what comes out must be seen to be broken.
   @Test func fastSumsThatOverflowAreNotFinite() throws {
     let reduction = try GradientReduction(.fast, Sharding(count: 2, ranks: 1), over: LocalCommunicator())
-    reduction.begin(normalizer: 2, terms: 2)
+    reduction.begin(scale: 2, terms: 2)
     for _ in 0..<2 { #expect(try add([3e38, 1], to: reduction)) }
     let result = try FloatBuffer(count: 2, purpose: "test")
     try reduction.finish(normalizer: 2, into: result.view)

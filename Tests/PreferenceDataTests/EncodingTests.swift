@@ -69,7 +69,7 @@ import Testing
   @Test func tooLongWithoutAMaximum() throws {
     let text = String(repeating: "p", count: 10)
     #expect(try encode(text, ["abc", "d"]) { $0.contextLength = 15 }.prompt.count == 11)
-    fault(.data, containing: "f:3", "15 tokens", "context is 14", "data.max_length", "data.on_error=skip") {
+    fault(.data, containing: "f:3", "15 tokens", "context is 14", "data.max_length", "--max-length") {
       _ = try encode(text, ["abc", "d"]) { $0.contextLength = 14 }
     }
   }

@@ -109,7 +109,7 @@ import Transformer
     /// Rank 0 has the one unit.
     private func reduceGradients() throws -> Double {
       let count = Double(pairs.referenceMargins.count)
-      reduction.begin(normalizer: count, terms: 1)
+      reduction.begin(scale: count, terms: 1)
       var loss = 0.0
       if communicator.rank == 0 {
         model.differentiate(pairs.unit, parameters: parameters.view, values: parameters.view, gradients: gradients.view)
