@@ -61,9 +61,9 @@ for line in open(sys.argv[1], encoding="utf-8"):
     if name == "adalign":
         fraction.append(row["gemm_limit_fraction"])
         memory_used = row["peak_mebibytes"] / 1024
-        add(name, row["pairs_per_second"], memory_used)
+        add(name, row["examples_per_second"], memory_used)
         pairs = row["batch"] * row["steps"]
-        add("adalign+reference", pairs / (pairs / row["pairs_per_second"] + row["preparation_seconds"]), memory_used)
+        add("adalign+reference", pairs / (pairs / row["examples_per_second"] + row["preparation_seconds"]), memory_used)
     else:
         speed_key = "pairs_per_s_steps" if name.endswith("cached") else "pairs_per_s"
         add(name, row[speed_key], row["rss_gb"] * 1e9 / 2**30)
