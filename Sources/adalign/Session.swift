@@ -4,7 +4,8 @@ import Logging
 import Training
 
 #if canImport(Glibc)
-  import Glibc
+  // For `stdout`, which C declares as a variable; nothing here replaces it.
+  @preconcurrency import Glibc
 #endif
 
 /// The process as one rank of a run: joins MPI when a launcher started it, and decides how it ends.
@@ -37,7 +38,12 @@ enum Session {
   }
 
   /// Leaves MPI with the others and ends the process.
+  ///
+  /// What was printed must have been written; a reader that wanted no more is no fault.
   static func end(_ status: Int32) -> Never {
+    if status == 0, fflush(stdout) != 0 || ferror(stdout) != 0, errno != EPIPE {
+      end(Fault(.unwritable, "standard output could not be written", hint: "is the disk full?"))
+    }
     (communicator as? MPICommunicator)?.finalize()
     exit(status)
   }

@@ -16,7 +16,8 @@ indirect enum RecipeNode: Equatable {
       guard let node = try Yams.compose(yaml: text) else { return .table([:]) }
       return try RecipeNode(node, path: path)
     } catch let error as YamlError {
-      throw Fault(.configuration, "not valid YAML: \(error)", at: path, hint: "see the recipes folder for examples")
+      let message = "\(error)".split(separator: "\n").joined(separator: " ")
+      throw Fault(.configuration, "not valid YAML: \(message)", at: path, hint: "see the recipes folder for examples")
     }
   }
 
