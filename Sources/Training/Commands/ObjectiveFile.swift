@@ -211,8 +211,6 @@ private struct RowNumbers {
   let json: JSONValue
   let place: String
 
-  func has(_ name: String) -> Bool { json[ByteString(name)] != nil }
-
   func isList(_ name: String) -> Bool {
     (json[ByteString(name)] ?? json[ByteString("\(name)_logps")])?.arrayValue != nil
   }

@@ -76,8 +76,5 @@ struct RolloutStore {
     }
   }
 
-  private func path(_ number: Int) -> String {
-    let digits = String(number)
-    return "\(directory)/" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
-  }
+  private func path(_ number: Int) -> String { "\(directory)/\(number.padded(to: 6))" }
 }

@@ -7,13 +7,12 @@ import Transformer
 /// What a model says to a fixed set of prompts while it is trained, for people to read: a file for each evaluation.
 final class EvaluationSamples {
   private let prompts: [PromptText]
-  private let source: ModelSource
   private let trainer: Trainer
-  private let pass: SamplingPass
+  private let continuations: Continuations
   private let settings: SamplingSettings
   private let directory: String
 
-  /// Reads the prompts; nil if the recipe names none, or if the model has no words.
+  /// Reads the prompts; nil if the recipe names none.
   init?(_ configuration: RunConfiguration, source: ModelSource, trainer: Trainer, over communicator: any Communicator)
     throws
   {
@@ -25,35 +24,29 @@ final class EvaluationSamples {
     }
     var settings = SamplingSettings(seed: configuration.seed, maxNewTokens: evaluation.maxNewTokens)
     settings.temperature = evaluation.temperature
-    settings.stopTokens = source.stopTokens
     let reader = PromptReader(source: source, data: configuration.data)
     prompts = try evaluation.prompts.flatMap(reader.read)
     self.settings = settings
-    self.source = source
     self.trainer = trainer
-    pass = SamplingPass(source.configuration, over: communicator)
+    continuations = Continuations(source: source, over: communicator)
     directory = "\(configuration.run)/samples"
   }
 
   /// Draws one sample of each prompt, with the same random numbers each time, and writes them as `step-NNNNNN.jsonl`.
   func write(step: Int, isRankZero: Bool) throws {
-    let samples = try pass.draw(prompts.map(\.tokens), parameters: trainer.weights.model.view, settings)
+    let drawn = try continuations.draw(
+      prompts.map(\.tokens), parameters: trainer.weights.model.view, settings)
     guard isRankZero else { return }
     try FileSystem.makeDirectory(directory)
-    let digits = String(step)
-    let name = "step-" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
-    try AtomicFile.write("\(directory)/\(name).jsonl") { file in
-      for (prompt, samples) in zip(prompts, samples) { try file.append(line(prompt, samples[0])) }
+    try AtomicFile.write("\(directory)/step-\(step.padded(to: 6)).jsonl") { file in
+      for (prompt, samples) in zip(prompts, drawn) { try file.append(Self.line(prompt, samples[0])) }
     }
   }
 
-  private func line(_ prompt: PromptText, _ sample: Sample) throws -> [UInt8] {
-    let isStopped = sample.ids.last.map(settings.stopTokens.contains) ?? false
-    let ids = isStopped ? sample.ids.dropLast() : sample.ids
-    let text = try source.tokenizer.decode(Array(ids), skipSpecialTokens: true)
+  private static func line(_ prompt: PromptText, _ continuation: Continuations.Continuation) -> [UInt8] {
     let row = JSONObject([
-      ("prompt", .string(ByteString(prompt.text))), ("completion", .string(ByteString(text))),
-      ("logp", .double(sample.logProbability)), ("finished", .bool(sample.isFinished)),
+      ("prompt", .string(ByteString(prompt.text))), ("completion", .string(ByteString(continuation.text))),
+      ("logp", .double(continuation.sample.logProbability)), ("finished", .bool(continuation.sample.isFinished)),
     ])
     return JSONValue.object(row).serialized() + [UInt8(ascii: "\n")]
   }

@@ -11,6 +11,11 @@ extension Double {
 }
 
 extension Int {
+  /// With zeros in front, for names of files that sort by number.
+  func padded(to digits: Int) -> String {
+    String(repeating: "0", count: Swift.max(0, digits - String(self).count)) + String(self)
+  }
+
   /// Groups of three digits.
   package var grouped: String {
     var text = ""

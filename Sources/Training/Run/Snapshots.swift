@@ -137,8 +137,7 @@ package struct Snapshots {
   }
 
   private static func shardName(_ rank: Int, of size: Int) -> String {
-    let padded = { (number: Int) in String(repeating: "0", count: max(0, 5 - String(number).count)) + String(number) }
-    return "shard-\(padded(rank + 1))-of-\(padded(size)).safetensors"
+    "shard-\((rank + 1).padded(to: 5))-of-\(size.padded(to: 5)).safetensors"
   }
 
   // MARK: Settings

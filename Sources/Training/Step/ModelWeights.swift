@@ -38,7 +38,7 @@ package final class ModelWeights {
   package func begin(_ layout: ParameterLayout, seed: UInt64, _ load: (FloatView) throws -> Void) rethrows {
     guard let base else { return try load(model.view) }
     try load(base.view)
-    for i in 0..<base.count { model.view.base[i] = base.view.base[i] }
+    model.view.base.update(from: base.view.base, count: base.count)
     parameters.initialize(trained.view, from: base.view, layout, seed: seed)
     refresh()
   }
