@@ -38,12 +38,14 @@ let package = Package(
     .target(name: "Optimization", dependencies: ["Kernels", "AlignmentCore"]),
     .target(name: "Collectives", dependencies: ["CMPI", "Kernels", "AlignmentCore"]),
     .target(name: "SyntheticWorld", dependencies: ["AlignmentCore"]),
+    .target(name: "Reports"),
     .target(name: "Rewards", dependencies: ["SyntheticWorld", "AlignmentCore"]),
     .target(
       name: "Training",
       dependencies: [
-        "Transformer", "Kernels", "Tokenization", "PreferenceData", "Objectives", "Rewards", "Optimization",
-        "Collectives", "Checkpoints", "JSON", "AlignmentCore", "Yams", .product(name: "Logging", package: "swift-log"),
+        "Transformer", "Kernels", "Tokenization", "PreferenceData", "Objectives", "Rewards",
+        "Reports", "Optimization", "Collectives", "Checkpoints", "JSON", "AlignmentCore", "Yams",
+        .product(name: "Logging", package: "swift-log"),
       ]),
     .executableTarget(
       name: "adalign",
@@ -56,10 +58,12 @@ let package = Package(
     .executableTarget(
       name: "adalign-bench",
       dependencies: [
-        "Training", "Transformer", "Kernels", "PreferenceData", "Optimization", "Collectives", "Checkpoints", "JSON",
-        "AlignmentCore", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Training", "Transformer", "Kernels", "PreferenceData", "Optimization",
+        "Reports", "Collectives", "Checkpoints", "JSON", "AlignmentCore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
     .testTarget(name: "SyntheticWorldTests", dependencies: ["SyntheticWorld", "AlignmentCore"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "AlignmentCore", "JSON"]),
     .testTarget(
