@@ -38,12 +38,13 @@ let package = Package(
     .target(name: "Optimization", dependencies: ["Kernels", "AlignmentCore"]),
     .target(name: "Collectives", dependencies: ["CMPI", "Kernels", "AlignmentCore"]),
     .target(name: "SyntheticWorld", dependencies: ["AlignmentCore"]),
+    .target(name: "Adaptation", dependencies: ["Kernels", "AlignmentCore"]),
     .target(name: "Reports"),
     .target(name: "Rewards", dependencies: ["SyntheticWorld", "AlignmentCore"]),
     .target(
       name: "Training",
       dependencies: [
-        "Transformer", "Kernels", "Tokenization", "PreferenceData", "Objectives", "Rewards",
+        "Transformer", "Kernels", "Tokenization", "PreferenceData", "Objectives", "Adaptation", "Rewards",
         "Reports", "Optimization", "Collectives", "Checkpoints", "JSON", "AlignmentCore", "Yams",
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -58,11 +59,13 @@ let package = Package(
     .executableTarget(
       name: "adalign-bench",
       dependencies: [
-        "Training", "Transformer", "Kernels", "PreferenceData", "Optimization",
+        "Training", "Transformer", "Kernels", "PreferenceData", "Optimization", "Adaptation",
         "Reports", "Collectives", "Checkpoints", "JSON", "AlignmentCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    .testTarget(
+      name: "AdaptationTests", dependencies: ["Adaptation", "Kernels", "AlignmentCore", "JSON"], exclude: ["Fixtures"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
     .testTarget(name: "SyntheticWorldTests", dependencies: ["SyntheticWorld", "AlignmentCore"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "AlignmentCore", "JSON"]),
@@ -80,7 +83,7 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Transformer", "Kernels", "Tokenization", "Objectives", "Optimization", "Collectives",
+        "Training", "Adaptation", "Transformer", "Kernels", "Tokenization", "Objectives", "Optimization", "Collectives",
         "PreferenceData", "Checkpoints", "JSON", "AlignmentCore", "CAllocationCounter",
       ]),
     .testTarget(name: "ObjectivesTests", dependencies: ["Objectives", "AlignmentCore"]),

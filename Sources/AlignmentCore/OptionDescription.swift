@@ -26,6 +26,13 @@ package struct OptionDescription: Sendable {
     self.meaning = meaning
   }
 
+  /// One of the names of a registry.
+  package init(_ name: String, default value: String, of names: [String], _ meaning: String) {
+    self.name = name
+    kind = .choice(default: value, of: names)
+    self.meaning = meaning
+  }
+
   /// The default as a recipe spells it.
   package var defaultText: String {
     switch kind {
@@ -88,6 +95,12 @@ package struct OptionValues: Sendable {
   /// The number of an option that the method describes.
   package subscript(name: String) -> Double {
     guard let value = numbers[name] else { preconditionFailure("number \(name) is not described") }
+    return value
+  }
+
+  /// The name that was chosen for an option that the method describes.
+  package func name(_ option: String) -> String {
+    guard let value = choices[option] else { preconditionFailure("choice \(option) is not described") }
     return value
   }
 

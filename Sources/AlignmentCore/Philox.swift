@@ -29,6 +29,11 @@ package struct RandomStream: Sendable {
     case sampling = 3
     case syntheticWorld = 4
     case evaluation = 5
+    case weighing = 6
+    case pairing = 7
+    case judging = 8
+    case mixing = 9
+    case resampling = 10
   }
 
   let key: SIMD2<UInt32>

@@ -146,14 +146,3 @@ package enum AdafactorKernel {
     }
   }
 }
-
-extension SIMD8<Double> {
-  /// The eight elements from an address of any alignment.
-  @inline(__always) fileprivate init(at address: UnsafeMutablePointer<Double>) {
-    self = UnsafeRawPointer(address).loadUnaligned(as: Self.self)
-  }
-
-  @inline(__always) fileprivate func store(at address: UnsafeMutablePointer<Double>) {
-    UnsafeMutableRawPointer(address).storeBytes(of: self, as: Self.self)
-  }
-}

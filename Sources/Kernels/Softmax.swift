@@ -69,26 +69,65 @@ package enum Softmax {
 
 /// Log-softmax over a vocabulary that arrives in panels of columns, so that a panel is still in cache when it is used.
 package enum VocabularySoftmax {
-  /// Takes one more panel of logits into the running maximum and sum of every row.
+  /// Takes one more panel of logits into the running maximum and sums of every row.
   ///
   /// - Parameters:
   ///   - panel: (R, panel columns)
   ///   - largest: (R), running maximum; −∞ before the first panel.
   ///   - sums: (R), Σ exp(logit − largest) so far; 0 before the first panel.
+  ///   - squares: (R), the same of exp(logit − largest)²; nil where nobody asks for it.
   package static func accumulate(
-    _ panel: Matrix, largest: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<Double>
+    _ panel: Matrix, largest: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<Double>,
+    squares: UnsafeMutablePointer<Double>? = nil
   ) {
     for r in 0..<panel.rows {
       let row = panel.row(r)
       let newLargest = max(largest[r], Softmax.maximum(row, panel.columns))
+      let rescaling = sums[r] > 0 ? exp(Double(largest[r] - newLargest)) : 1
+      // The same loop twice, so that one of them does no more than it must.
+      let added =
+        squares == nil
+        ? exponentials(row, panel.columns, largest: newLargest, squaring: false)
+        : exponentials(row, panel.columns, largest: newLargest, squaring: true)
+      sums[r] = sums[r] * rescaling + Double(added.sum)
+      if let squares { squares[r] = squares[r] * (rescaling * rescaling) + Double(added.squares) }
+      largest[r] = newLargest
+    }
+  }
+
+  /// Σ exp(logit − largest) and, if asked, Σ exp(logit − largest)².
+  @inline(__always)
+  private static func exponentials(
+    _ row: UnsafePointer<Float>, _ count: Int, largest: Float, squaring: Bool
+  ) -> (sum: Float, squares: Float) {
+    var (sums, squares) = (Vector.zero, Vector.zero)
+    forEachVector(in: count) { i, lanes in
+      let value = exponential(load(row + i, lanes) - largest)
+      let valid = lanes == Vector.lanes ? value : Vector.keepFirst(lanes, of: value)
+      sums += valid
+      if squaring { squares = simd_fma(valid, valid, squares) }
+    }
+    return (simd_sum(sums), simd_sum(squares))
+  }
+
+  /// Adds what a panel of logits contributes to the entropy −Σ p log p of every row, in nats.
+  ///
+  /// - Parameters:
+  ///   - panel: (R, panel columns)
+  ///   - logSums: (R), log Σ exp(logit) over the whole vocabulary.
+  ///   - entropies: (R), added to.
+  package static func addEntropies(
+    _ panel: Matrix, logSums: UnsafePointer<Float>, to entropies: UnsafeMutablePointer<Double>
+  ) {
+    for r in 0..<panel.rows {
+      let (row, logSum) = (panel.row(r), logSums[r])
       var panelSums = Vector.zero
       forEachVector(in: panel.columns) { i, lanes in
-        let value = exponential(load(row + i, lanes) - newLargest)
-        panelSums += lanes == Vector.lanes ? value : Vector.keepFirst(lanes, of: value)
+        let logProbability = load(row + i, lanes) - logSum
+        let term = exponential(logProbability) * -logProbability
+        panelSums += lanes == Vector.lanes ? term : Vector.keepFirst(lanes, of: term)
       }
-      if sums[r] > 0 { sums[r] *= exp(Double(largest[r] - newLargest)) }
-      sums[r] += Double(simd_sum(panelSums))
-      largest[r] = newLargest
+      entropies[r] += Double(simd_sum(panelSums))
     }
   }
 

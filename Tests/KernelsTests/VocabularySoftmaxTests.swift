@@ -77,6 +77,40 @@ import Testing
     }
   }
 
+  /// Maxima, Σ exp and, if asked, Σ exp² of each row, over panels.
+  private func sums(_ data: Case, _ widths: [Int], squaring: Bool) -> (
+    largest: [Float], sums: [Double], squares: [Double]
+  ) {
+    let largest = Memory(count: data.logits.count, of: -.infinity)
+    var sums = [Double](repeating: 0, count: data.logits.count)
+    var squares = sums
+    for columns in panels(data.vocabulary, widths) {
+      let matrix = panel(data, columns)
+      squares.withUnsafeMutableBufferPointer {
+        VocabularySoftmax.accumulate(
+          matrix.matrix, largest: largest.base, sums: &sums, squares: squaring ? $0.baseAddress : nil)
+      }
+    }
+    return (largest.values, sums, squares)
+  }
+
+  // Σ p² = Σ exp² / (Σ exp)²: the errors of three sums.
+  @Test(arguments: cases, panelWidths)
+  func squaresGiveTheProbabilityThatTwoDrawsAgree(data: Case, widths: [Int]) {
+    let found = sums(data, widths, squaring: true)
+    for (row, logits) in data.logits.enumerated() {
+      let expected = log(SoftmaxTests.reference(logits.doubles).probabilities.reduce(0) { $0 + $1 * $1 })
+      #expect(abs(log(found.squares[row]) - 2 * log(found.sums[row]) - expected) <= 3 * Self.tolerance)
+    }
+  }
+
+  @Test(arguments: cases, panelWidths)
+  func squaresCostTheSumsNothing(data: Case, widths: [Int]) {
+    let (with, without) = (sums(data, widths, squaring: true), sums(data, widths, squaring: false))
+    #expect(with.largest == without.largest && with.sums == without.sums)
+    #expect(without.squares.allSatisfy { $0 == 0 })
+  }
+
   // The log sum reaches the kernel in Float32: a relative error of 6·10⁻⁸·|log sum| in every probability.
   @Test(arguments: cases, panelWidths)
   func backwardIsOneHotMinusSoftmax(data: Case, widths: [Int]) {
@@ -96,6 +130,23 @@ import Testing
         let actual = Array(grid.values[row * columns.count..<(row + 1) * columns.count])
         expectClose(actual, gradient, tolerance: tolerance, scale: abs(d) * 0.5, "row \(row) of \(data.name)")
       }
+    }
+  }
+
+  // As above: each log-probability is off by 6·10⁻⁸·|log sum|, and so is their mean.
+  @Test(arguments: cases, panelWidths)
+  func panelsAddUpToTheEntropy(data: Case, widths: [Int]) {
+    let references = data.logits.map { SoftmaxTests.reference($0.doubles) }
+    let sums = Memory(references.map { Float($0.logSum) })
+    var entropies = [Double](repeating: 0, count: data.logits.count)
+    for columns in panels(data.vocabulary, widths) {
+      let grid = panel(data, columns)
+      VocabularySoftmax.addEntropies(grid.matrix, logSums: sums.base, to: &entropies)
+      #expect(grid.isIntact && grid.values == panel(data, columns).values)
+    }
+    for (entropy, reference) in zip(entropies, references) {
+      let expected = -reference.probabilities.reduce(0) { $1 > 0 ? $0 + $1 * log($1) : $0 }
+      #expect(abs(entropy - expected) <= (Self.tolerance + 1.2e-7 * abs(reference.logSum)) * (1 + expected))
     }
   }
 
