@@ -13,6 +13,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
@@ -23,6 +24,7 @@ let package = Package(
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "COniguruma", pkgConfig: "oniguruma", providers: [.apt(["libonig-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CSIMD"),
 
     // The library, from the bottom up.
@@ -39,12 +41,15 @@ let package = Package(
     .target(name: "Collectives", dependencies: ["CMPI", "Kernels", "AlignmentCore"]),
     .target(name: "SyntheticWorld", dependencies: ["AlignmentCore"]),
     .target(name: "Adaptation", dependencies: ["Kernels", "AlignmentCore"]),
+    .target(
+      name: "Judges",
+      dependencies: ["CCurl", "JSON", "Checkpoints", "AlignmentCore", .product(name: "GRDB", package: "GRDB.swift")]),
     .target(name: "Reports"),
     .target(name: "Rewards", dependencies: ["SyntheticWorld", "AlignmentCore"]),
     .target(
       name: "Training",
       dependencies: [
-        "Transformer", "Kernels", "Tokenization", "PreferenceData", "Objectives", "Adaptation", "Rewards",
+        "Transformer", "Kernels", "Tokenization", "PreferenceData", "Objectives", "Adaptation", "Judges", "Rewards",
         "Reports", "Optimization", "Collectives", "Checkpoints", "JSON", "AlignmentCore", "Yams",
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -66,13 +71,17 @@ let package = Package(
 
     .testTarget(
       name: "AdaptationTests", dependencies: ["Adaptation", "Kernels", "AlignmentCore", "JSON"], exclude: ["Fixtures"]),
+    // Says what a script tells it to; for tests only.
+    .target(name: "TestServer", dependencies: ["JSON"], path: "Tests/TestServer"),
+    .testTarget(
+      name: "JudgesTests", dependencies: ["Judges", "TestServer", "JSON", "Checkpoints", "AlignmentCore"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
     .testTarget(name: "SyntheticWorldTests", dependencies: ["SyntheticWorld", "AlignmentCore"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "AlignmentCore", "JSON"]),
     .testTarget(
       name: "PreferenceDataTests",
       dependencies: ["PreferenceData", "Checkpoints", "AlignmentCore", "JSON", "CZlib", "CZstd"]),
-    .testTarget(name: "SystemTests"),
+    .testTarget(name: "SystemTests", dependencies: ["TestServer"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
     .testTarget(name: "AlignmentCoreTests", dependencies: ["AlignmentCore"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "JSON", "AlignmentCore"]),

@@ -4,7 +4,8 @@
 set -euo pipefail
 
 packages=(
-  libopenmpi-dev openmpi-bin libopenblas-dev zlib1g-dev libzstd-dev libonig-dev libssl-dev pkg-config shellcheck
+  libopenmpi-dev openmpi-bin libopenblas-dev zlib1g-dev libzstd-dev libonig-dev libssl-dev libcurl4-openssl-dev
+  libsqlite3-dev pkg-config shellcheck
 )
 swift_needed=6.2
 
