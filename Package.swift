@@ -45,6 +45,8 @@ let package = Package(
       name: "Judges",
       dependencies: ["CCurl", "JSON", "Checkpoints", "AlignmentCore", .product(name: "GRDB", package: "GRDB.swift")]),
     .target(name: "Reports"),
+    // Experiments that say which methods work; run by adalign-bench.
+    .target(name: "ShiftExperiments", dependencies: ["Adaptation", "Kernels", "JSON", "AlignmentCore"]),
     .target(name: "Rewards", dependencies: ["SyntheticWorld", "AlignmentCore"]),
     .target(
       name: "Training",
@@ -64,7 +66,7 @@ let package = Package(
     .executableTarget(
       name: "adalign-bench",
       dependencies: [
-        "Training", "Transformer", "Kernels", "PreferenceData", "Optimization", "Adaptation",
+        "Training", "Transformer", "Kernels", "PreferenceData", "Optimization", "ShiftExperiments", "Adaptation",
         "Reports", "Collectives", "Checkpoints", "JSON", "AlignmentCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -76,6 +78,9 @@ let package = Package(
     .testTarget(
       name: "JudgesTests", dependencies: ["Judges", "TestServer", "JSON", "Checkpoints", "AlignmentCore"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
+    .testTarget(
+      name: "ShiftExperimentsTests",
+      dependencies: ["ShiftExperiments", "Adaptation", "Kernels", "JSON", "AlignmentCore"]),
     .testTarget(name: "SyntheticWorldTests", dependencies: ["SyntheticWorld", "AlignmentCore"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "AlignmentCore", "JSON"]),
     .testTarget(

@@ -44,6 +44,25 @@ SIMD_INLINE f64x8 simd_int64_to_double(i64x8 a) { return __builtin_convertvector
 SIMD_INLINE f32x8 simd_double_to_float(f64x8 a) { return __builtin_convertvector(a, f32x8); }
 SIMD_INLINE f64x8 simd_float_to_double(f32x8 a) { return __builtin_convertvector(a, f64x8); }
 SIMD_INLINE f64x8 simd_fma_double(f64x8 a, f64x8 b, f64x8 c) { return __builtin_elementwise_fma(a, b, c); }
+SIMD_INLINE f64x8 simd_max_double(f64x8 a, f64x8 b) { return __builtin_elementwise_max(a, b); }
+SIMD_INLINE double simd_max_lane_double(f64x8 a) { return __builtin_reduce_max(a); }
+SIMD_INLINE f64x8 simd_round_double(f64x8 a) { return __builtin_elementwise_roundeven(a); }
+/// The larger or smaller; b where either is not a number.
+SIMD_INLINE f64x8 simd_bound_below_double(f64x8 a, f64x8 b) { return a > b ? a : b; }
+SIMD_INLINE f64x8 simd_bound_above_double(f64x8 a, f64x8 b) { return a < b ? a : b; }
+
+/// a · 2ⁿ for integral n with −1022 ≤ n ≤ 1023. The exponent is read off a sum's low bits, because AVX2 cannot convert
+/// to 64-bit integers.
+SIMD_INLINE f64x8 simd_scale_double_by_power_of_two(f64x8 a, f64x8 n) {
+  i64x8 exponent = (i64x8)(n + (0x1.8p52 + 1023)) << 52;
+  return a * (f64x8)exponent;
+}
+
+/// a · (−1)ⁿ for integral |n| < 2⁵¹.
+SIMD_INLINE f64x8 simd_alternate_sign(f64x8 a, f64x8 n) {
+  i64x8 sign = (i64x8)(n + 0x1.8p52) << 63;
+  return (f64x8)((i64x8)a ^ sign);
+}
 
 /// a in the lanes where x < bound, 0 in the others.
 SIMD_INLINE f32x16 simd_keep_below(f32x16 a, f32x16 x, f32x16 bound) { return x < bound ? a : (f32x16)0; }

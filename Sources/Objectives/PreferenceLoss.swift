@@ -4,8 +4,15 @@ import AlignmentCore
 package struct PreferenceLoss: Sendable {
   package var objective: any Objective
   package let reduction: TokenReduction
+  /// What multiplies the losses of training, beside the weights of the data.
+  package let weighting: (any StepWeighting)?
   /// The settings in effect, in the order of their descriptions.
   package let settings: [(name: String, value: String)]
+  /// Whether a part of it is a mean over the tokens of the batch.
+  package var averagesOverTokens: Bool {
+    settings.contains { $0 == ("average", LikelihoodMean.tokens.rawValue) }
+      || settings.contains { $0.name == "nll" && Double($0.value) != 0 }
+  }
 
   /// Modifiers that compose with the objectives.
   package static let modifiers = [
@@ -18,6 +25,9 @@ package struct PreferenceLoss: Sendable {
     OptionDescription("log_epsilon_P", default: -1, in: -1e3...0, "lower bound of humanline's log-ratios"),
     OptionDescription("log_epsilon_R", default: 1.5, in: 0...1e3, "upper bound of humanline's log-ratios"),
     OptionDescription("nll", default: 0, in: 0...1e3, "weight of the chosen completion's likelihood per token (RPO)"),
+    OptionDescription(
+      "weighting", default: StepWeightingRegistry.none, of: StepWeightingRegistry.names,
+      "weights computed in the step by the policy"),
   ]
 
   /// Makes what a recipe's `objective` section describes.
@@ -32,7 +42,7 @@ package struct PreferenceLoss: Sendable {
     let known = Set(Self.modifiers.map(\.name))
     let modifiers = try OptionValues(
       settings.filter { known.contains($0.key) }, for: Self.modifiers, of: "the objective", in: "objective")
-    let options = settings.filter { !known.contains($0.key) }
+    let options = settings.filter { !known.contains($0.key) && !StepWeightingRegistry.optionNames.contains($0.key) }
     try Self.checkOptions(options, of: names)
     var terms = try names.enumerated().map { index, name in
       (objective: try ObjectiveRegistry.make(name, settings: options), weight: weights.isEmpty ? 1 : weights[index])
@@ -43,11 +53,13 @@ package struct PreferenceLoss: Sendable {
       clamp: modifiers.choice("humanline") == YesOrNo.yes
         ? modifiers["log_epsilon_P"]...modifiers["log_epsilon_R"] : nil)
     let divergence = Divergence(modifiers.choice("divergence"), alpha: modifiers["divergence_alpha"])
+    weighting = try StepWeightingRegistry.make(modifiers.name("weighting"), settings: settings)
     try Self.check(traits, reduction, divergence)
+    try weighting?.check(traits)
     try Self.checkLikelihoods(names, modifiers["nll"], reduction)
     if modifiers["nll"] > 0 { terms.append((try Self.likelihood(beside: traits), modifiers["nll"])) }
     objective = try Self.combine(terms, divergence)
-    self.settings = Self.settings(names, given: settings)
+    self.settings = Self.settings(names, weighting, given: settings)
   }
 
   /// A likelihood is of all tokens as they are; a reduction would weaken it unseen.
@@ -144,10 +156,13 @@ package struct PreferenceLoss: Sendable {
   }
 
   /// Every option that counts, with its value.
-  private static func settings(_ names: [String], given: [String: String]) -> [(name: String, value: String)] {
+  private static func settings(
+    _ names: [String], _ weighting: (any StepWeighting)?, given: [String: String]
+  ) -> [(name: String, value: String)] {
     let own = names.flatMap { ObjectiveRegistry.type(named: $0)?.options ?? [] }
+    let weightingOptions = weighting.map { type(of: $0).options } ?? []
     var seen = Set<String>()
-    return (own + modifiers).filter { seen.insert($0.name).inserted }.map {
+    return (own + modifiers + weightingOptions).filter { seen.insert($0.name).inserted }.map {
       ($0.name, given[$0.name] ?? $0.defaultText)
     }
   }

@@ -7,29 +7,36 @@ extension TokenizedDataset {
   /// The cache file is named by SHA-256 of the format, the encoder's digest, the options and the files' contents, and
   /// appears by rename, so that any number of processes may prepare the same data; a damaged one is made again. Bad
   /// rows throw `.data` naming file and line, or are skipped and reported, as the options say.
+  ///
+  /// - Parameters:
+  ///   - weights: multiply the rows' own.
   package static func prepare(
-    files: [String], encoder: some TextEncoder, encoderDigest: String, options: EncodingOptions, cacheDirectory: String
+    files: [String], encoder: some TextEncoder, encoderDigest: String, options: EncodingOptions,
+    weights: RowWeights? = nil, cacheDirectory: String
   ) throws -> (dataset: TokenizedDataset, report: DataReport) {
     try options.validate()
     guard !files.isEmpty else { throw Fault(.configuration, "no data files are given", hint: "set data.train") }
-    let key = try cacheKey(files, encoderDigest, options)
+    let key = try cacheKey(files, encoderDigest, options, weights)
     let path = "\(cacheDirectory)/tokens-\(key).bin"
     if let cached = try? TokenizedDataset(path: path), cached.key == key { return (cached, cached.report) }
     try FileSystem.makeDirectory(cacheDirectory)
-    var preparation = try DatasetPreparation(encoder: encoder, options: options, path: path)
+    var preparation = try DatasetPreparation(
+      encoder: encoder, options: options, weights: try weights?.read(), path: path)
     for file in files { try preparation.add(file) }
     try preparation.finish(key: key, files: files)
     let dataset = try TokenizedDataset(path: path)
     return (dataset, dataset.report)
   }
 
-  private static func cacheKey(_ files: [String], _ encoderDigest: String, _ options: EncodingOptions) throws -> String
-  {
+  private static func cacheKey(
+    _ files: [String], _ encoderDigest: String, _ options: EncodingOptions, _ weights: RowWeights?
+  ) throws -> String {
     let hash = SHA256()
     hash.update(field: "adalign tokens \(DatasetFormat.version)")
     hash.update(field: encoderDigest)
     hash.update(field: options.canonicalText)
     for file in files { hash.update(field: try SHA256.digest(ofFile: file).hex) }
+    if let weights { hash.update(field: "weights \(weights.digest)") }
     return hash.finish().hex
   }
 }
@@ -38,12 +45,15 @@ extension TokenizedDataset {
 private struct DatasetPreparation<Encoder: TextEncoder> {
   private let encoder: ExampleEncoder<Encoder>
   private let options: EncodingOptions
+  /// Of each row.
+  private let weights: [Double]?
   private let builder: DatasetBuilder
   private var report = DataReport()
 
-  init(encoder: Encoder, options: EncodingOptions, path: String) throws {
+  init(encoder: Encoder, options: EncodingOptions, weights: [Double]?, path: String) throws {
     self.encoder = try ExampleEncoder(encoder: encoder, options: options)
     self.options = options
+    self.weights = weights
     builder = try DatasetBuilder(path: path)
   }
 
@@ -61,6 +71,11 @@ private struct DatasetPreparation<Encoder: TextEncoder> {
   }
 
   func finish(key: String, files: [String]) throws {
+    if let weights, weights.count != report.rows {
+      throw Fault(
+        .data, "there are \(weights.count) weights for \(report.rows) rows", at: files.joined(separator: ", "),
+        hint: "weigh these files again")
+    }
     guard report.examples > 0 else {
       throw Fault(
         .data, "no usable example (\(report.summary))", at: files.joined(separator: ", "),
@@ -70,7 +85,8 @@ private struct DatasetPreparation<Encoder: TextEncoder> {
   }
 
   private mutating func add(_ line: RowReader.Row, _ rowIndex: Int, at location: String) throws {
-    let row = try PreferenceRow(json: line.bytes.get(), at: location)
+    var row = try PreferenceRow(json: line.bytes.get(), at: location)
+    if let weights, rowIndex < weights.count { row.weight *= weights[rowIndex] }
     let examples = try encoder.encode(row, at: location)
     if examples.isEmpty { report.dropped["undesirable", default: 0] += 1 }
     for example in examples {
@@ -85,12 +101,18 @@ extension TokenizedDataset {
   /// Writes examples that are tokens already, such as samples, as a dataset of their own; it appears when it is complete.
   ///
   /// - Parameters:
+  ///   - labels: weight and soft label of each example; empty where they are 1.
   ///   - key: what the file will say it was made from.
-  package static func write(_ examples: [EncodedExample], to path: String, key: String) throws {
+  package static func write(
+    _ examples: [EncodedExample], labels: [(weight: Double, q: Double)] = [], to path: String, key: String
+  ) throws {
+    precondition(labels.isEmpty || labels.count == examples.count, "not one label for each example")
     let builder = try DatasetBuilder(path: path)
     var report = DataReport()
     for (index, example) in examples.enumerated() {
-      try builder.append(example, of: PreferenceRow(prompt: [], completions: []), at: index)
+      var row = PreferenceRow(prompt: [], completions: [])
+      if !labels.isEmpty { (row.weight, row.q) = labels[index] }
+      try builder.append(example, of: row, at: index)
       report.rows += 1
       report.count(example)
     }

@@ -4,6 +4,7 @@ import AlignmentCore
 package struct LengthReward: TextReward {
   package static let name = "length"
   package static let summary = "nearness to a length in tokens"
+  package static let countsTokens = true
   package static let options = [
     OptionDescription("target_tokens", default: 64, in: 1...1e6, "length that has the highest reward, 0")
   ]
@@ -20,6 +21,7 @@ package struct LengthReward: TextReward {
 package struct OverlongPenalty: TextReward {
   package static let name = "overlong"
   package static let summary = "soft punishment of overlong samples, arXiv 2503.14476"
+  package static let countsTokens = true
   package static let options = [
     OptionDescription("free_tokens", default: 64, in: 0...1e6, "longest sample that is not punished"),
     OptionDescription("margin_tokens", default: 16, in: 1...1e6, "over how many more tokens the reward falls to -1"),

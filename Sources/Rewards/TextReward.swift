@@ -25,8 +25,14 @@ package protocol TextReward: Sendable {
   /// One line for `adalign list`.
   static var summary: String { get }
   static var options: [OptionDescription] { get }
+  /// Whether it looks at ``JudgedSample/tokens`` or at how a sample ended, which only the policy's own samples have.
+  static var countsTokens: Bool { get }
   init(options: OptionValues)
   func reward(_ sample: JudgedSample) -> Double
+}
+
+extension TextReward {
+  package static var countsTokens: Bool { false }
 }
 
 /// All rewards on texts; a new one is one file and one line here.

@@ -37,10 +37,12 @@ package final class LanguageModel {
   /// - Parameters:
   ///   - trained: what ``differentiate`` gives gradients of; nil if it will not be called.
   ///   - detachesValues: whether the gradient of the value head stops there.
+  ///   - entropyOrder: which entropy of each token's distribution is wanted beside its log-probability, if any.
   /// - Throws: ``Fault`` if memory does not suffice.
   package init(
     _ configuration: ModelConfiguration, head: ModelHead = .languageModel, capacity: UnitCapacity,
-    trained: TrainedParameters?, detachesValues: Bool = false, budget: MemoryBudget = MemoryBudget()
+    trained: TrainedParameters?, detachesValues: Bool = false, entropyOrder: RenyiOrder? = nil,
+    budget: MemoryBudget = MemoryBudget()
   ) throws {
     self.configuration = configuration
     self.head = head
@@ -53,7 +55,8 @@ package final class LanguageModel {
       configuration, capacity: capacity, trains: trained != nil, budget: budget.activations)
     decoder = try Decoder(configuration, layout: layout, workspace: workspace)
     vocabularyHead = try layout.head.map {
-      try LanguageModelHead(configuration, range: $0, capacity: capacity, budget: budget.logits)
+      try LanguageModelHead(
+        configuration, range: $0, capacity: capacity, budget: budget.logits, entropyOrder: entropyOrder)
     }
     scalarHead = try layout.scalarWeight.map {
       try ScalarHead(
@@ -69,6 +72,19 @@ package final class LanguageModel {
   /// (R) log-probability of each completion token of the unit computed last, in nats.
   package var tokenLogProbabilities: UnsafeMutableBufferPointer<Double> {
     vocabularyHead?.logProbabilities ?? UnsafeMutableBufferPointer(start: nil, count: 0)
+  }
+
+  /// (R) entropy of the distribution that each completion token of the unit computed last is predicted from, in nats;
+  /// empty where none was asked for.
+  package var tokenEntropies: UnsafeMutableBufferPointer<Double> {
+    vocabularyHead?.entropies ?? UnsafeMutableBufferPointer(start: nil, count: 0)
+  }
+
+  /// (H) normalised hidden state of a token of the unit computed last; valid until the next one.
+  package func hiddenState(ofToken token: Int) -> UnsafeBufferPointer<Float> {
+    precondition(token >= 0 && token < capacity.tokens, "token \(token) of at most \(capacity.tokens)")
+    let width = configuration.hiddenSize
+    return UnsafeBufferPointer(start: decoder.workspace.finalNormed.base + token * width, count: width)
   }
 
   /// (R) where an objective writes the derivative of the loss with respect to each token's log-probability.
@@ -90,6 +106,14 @@ package final class LanguageModel {
     guard let vocabularyHead else { return scalars[completion.rows.lowerBound] }
     var sum = 0.0
     for row in completion.rows { sum += vocabularyHead.logProbabilities[row] }
+    return sum
+  }
+
+  /// Sum of the entropies of the distributions that a completion's tokens are predicted from; 0 where none was asked for.
+  package func entropy(of completion: CompletionSpan) -> Double {
+    guard let entropies = vocabularyHead?.entropies, !entropies.isEmpty else { return 0 }
+    var sum = 0.0
+    for row in completion.rows { sum += entropies[row] }
     return sum
   }
 

@@ -29,6 +29,10 @@ final class LanguageModelHead {
   private let largest: FloatBuffer
   private let logSums: FloatBuffer
   private let sums: UnsafeMutablePointer<Double>
+  private let entropyOrder: RenyiOrder?
+  /// (R) entropy of the distribution that each completion token of the last unit is predicted from, in nats; empty where
+  /// none is asked for. During the pass it holds Σ exp².
+  let entropies: UnsafeMutableBufferPointer<Double>
   /// (R) log-probability of each completion token of the last unit, in nats.
   let logProbabilities: UnsafeMutableBufferPointer<Double>
   /// (R) derivative of the loss with respect to each of them, written by the objective.
@@ -36,7 +40,11 @@ final class LanguageModelHead {
 
   /// - Parameters:
   ///   - budget: bytes that kept logits may take.
-  init(_ c: ModelConfiguration, range: Range<Int>, capacity: UnitCapacity, budget: Int) throws {
+  ///   - entropyOrder: which entropy of each distribution is wanted, if any.
+  init(
+    _ c: ModelConfiguration, range: Range<Int>, capacity: UnitCapacity, budget: Int, entropyOrder: RenyiOrder? = nil
+  ) throws {
+    self.entropyOrder = entropyOrder
     vocabularySize = c.vocabularySize
     hiddenSize = c.hiddenSize
     self.range = range
@@ -53,11 +61,13 @@ final class LanguageModelHead {
     derivatives = try FloatBuffer(count: rows, purpose: "log-probability derivatives")
     sums = .allocate(capacity: rows)
     logProbabilities = .allocate(capacity: rows)
+    entropies = .allocate(capacity: entropyOrder == nil ? 0 : rows)
   }
 
   deinit {
     sums.deallocate()
     logProbabilities.deallocate()
+    entropies.deallocate()
   }
 
   /// Fills ``logProbabilities`` for all rows of a unit.
@@ -91,10 +101,14 @@ final class LanguageModelHead {
   private func score(_ rows: Range<Int>, _ unit: WorkUnit, _ hidden: Matrix, _ parameters: FloatView) {
     let input = Matrix(inputs.view, rows: rows.count, columns: hiddenSize)
     withPointer(unit.predictionSources, rows) { Elementwise.gatherRows(of: hidden, $0, into: input) }
+    let squares = entropyOrder == .two ? entropies.baseAddress : nil
     for row in rows { (largest.view.base[row], sums[row]) = (-.infinity, 0) }
+    if let squares { for row in rows { squares[row] = 0 } }
     forEachPanel(rows, parameters) { panel, columns, weight in
       Product.multiply(input, weight.transposed, into: panel)
-      VocabularySoftmax.accumulate(panel, largest: largest.view.base + rows.lowerBound, sums: sums + rows.lowerBound)
+      VocabularySoftmax.accumulate(
+        panel, largest: largest.view.base + rows.lowerBound, sums: sums + rows.lowerBound,
+        squares: squares.map { $0 + rows.lowerBound })
       for (row, target) in zip(rows, unit.targets[rows]) where columns.contains(Int(target)) {
         logProbabilities[row] = Double(panel.row(row - rows.lowerBound)[Int(target) - columns.lowerBound])
       }
@@ -103,6 +117,24 @@ final class LanguageModelHead {
       let logSum = Double(largest.view.base[row]) + log(sums[row])
       logSums.view.base[row] = Float(logSum)
       logProbabilities[row] -= logSum
+    }
+    setEntropies(rows, parameters)
+  }
+
+  /// Of rows whose logits were computed last. Relative to the largest logit m: Σ p² = Σ e^(2(z − m)) / (Σ e^(z − m))², and
+  /// max p = 1 / Σ e^(z − m).
+  private func setEntropies(_ rows: Range<Int>, _ parameters: FloatView) {
+    switch entropyOrder {
+    case .one:
+      let entropies = UnsafeMutableBufferPointer(rebasing: entropies[rows])
+      entropies.update(repeating: 0)
+      forEachPanel(rows, parameters) { panel, _, _ in
+        VocabularySoftmax.addEntropies(
+          panel, logSums: logSums.view.base + rows.lowerBound, to: entropies.baseAddress!)
+      }
+    case .two: for row in rows { entropies[row] = 2 * log(sums[row]) - log(entropies[row]) }
+    case .infinity: for row in rows { entropies[row] = log(sums[row]) }
+    case nil: break
     }
   }
 

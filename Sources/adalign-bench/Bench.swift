@@ -6,8 +6,9 @@ import ArgumentParser
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "adalign-bench",
-    abstract: "Measure training steps, sampling and kernels; results are JSON lines on stdout.",
-    subcommands: [StepBench.self, SampleBench.self, KernelBench.self])
+    abstract:
+      "Measure training steps, sampling and kernels (JSON lines on stdout), and methods of adaptation (tables).",
+    subcommands: [StepBench.self, SampleBench.self, KernelBench.self, ShiftBench.self])
 
   static func main() {
     do {

@@ -12,8 +12,9 @@ struct Adalign: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Train.self, Score.self, Sample.self, Evaluate.self, Calibrate.self, Merge.self, Tokenize.self,
-      ObjectiveCommand.self, World.self, List.self, Config.self, Doctor.self,
+      Train.self, Adapt.self, Compare.self, Weigh.self, Label.self, Score.self, Sample.self, Evaluate.self,
+      Calibrate.self,
+      Merge.self, Tokenize.self, ObjectiveCommand.self, World.self, List.self, Config.self, Doctor.self,
     ])
 
   static func main() {

@@ -30,7 +30,7 @@ struct Config: ParsableCommand {
   @OptionGroup var recipe: RecipeArguments
 
   func run() throws {
-    try Session.onFirstRank { print(try recipe.configuration().settings.yaml, terminator: "") }
+    try Session.onFirstRank { print(try recipe.settings().yaml, terminator: "") }
   }
 }
 
@@ -42,8 +42,23 @@ struct RecipeArguments: ParsableArguments {
   @Argument(help: "Settings that replace the recipe's, as key.path=value.")
   var overrides: [String] = []
 
+  /// The recipe of a single run.
   func configuration() throws -> RunConfiguration {
-    let text = String(decoding: try FileSystem.readWhole(recipe, limit: 1 << 20), as: UTF8.self)
-    return try RunConfiguration(recipe: text, path: recipe, overrides: overrides)
+    try RunConfiguration(recipe: text(), path: recipe, overrides: overrides)
+  }
+
+  /// The recipe of rounds.
+  func adaptation() throws -> AdaptationConfiguration {
+    try AdaptationConfiguration(recipe: text(), path: recipe, overrides: overrides)
+  }
+
+  /// All settings of a recipe of either kind.
+  func settings() throws -> ResolvedSettings {
+    try AdaptationConfiguration.isRecipe(text(), path: recipe, overrides: overrides)
+      ? adaptation().settings : configuration().settings
+  }
+
+  private func text() throws -> String {
+    String(decoding: try FileSystem.readWhole(recipe, limit: 1 << 20), as: UTF8.self)
   }
 }

@@ -93,7 +93,7 @@ import Testing
     let expected = [
       ("beta", "0.5"), ("label_smoothing", "0.0"), ("tau", "0.1"), ("ipo_average", "tokens"),
       ("divergence", "reverse_kl"), ("divergence_alpha", "0.5"), ("ld_alpha", "1.0"), ("humanline", "no"),
-      ("log_epsilon_P", "-1.0"), ("log_epsilon_R", "1.5"), ("nll", "1"),
+      ("log_epsilon_P", "-1.0"), ("log_epsilon_R", "1.5"), ("nll", "1"), ("weighting", "none"),
     ]
     #expect(loss.settings.map(\.name) == expected.map(\.0) && loss.settings.map(\.value) == expected.map(\.1))
   }

@@ -32,6 +32,35 @@ import Testing
       cacheDirectory: directory("cache"))
   }
 
+  @Test func weightsBesideTheRowsMultiplyTheirOwn() throws {
+    let file = try directory.write("f.jsonl", Self.rows)
+    let weighted = { (values: [Double]) in
+      try TokenizedDataset.prepare(
+        files: [file], encoder: ByteEncoder(), encoderDigest: "bytes", options: self.options(),
+        weights: RowWeights(digest: "\(values)") { values }, cacheDirectory: self.directory("cache")
+      ).dataset
+    }
+    let (plain, _) = try prepare([file])
+    let heavy = try weighted([3, 0, 0.5, 1])
+    #expect((0..<4).map { heavy.example($0).weight } == [1.5, 0, 0.5, 1])
+    #expect(heavy.digest != plain.digest)
+    // As if there were none: also in the digest of the examples, by which runs are continued.
+    let equal = try weighted([1, 1, 1, 1])
+    #expect(equal.digest == plain.digest && equal.key != plain.key)
+    // What is prepared already is not made of other weights.
+    #expect(try (0..<4).map { try weighted([2, 2, 2, 2]).example($0).weight } == [1, 2, 2, 2])
+  }
+
+  @Test(arguments: [[1.0, 1, 1], [1, 1, 1, 1, 1]])
+  func asManyWeightsAsRowsAreNeeded(values: [Double]) throws {
+    let file = try directory.write("f.jsonl", Self.rows)
+    fault(.data, containing: "\(values.count) weights for 4 rows", "f.jsonl") {
+      _ = try TokenizedDataset.prepare(
+        files: [file], encoder: ByteEncoder(), encoderDigest: "bytes", options: options(),
+        weights: RowWeights(digest: "\(values)") { values }, cacheDirectory: directory("cache"))
+    }
+  }
+
   private func cacheFile() throws -> String {
     let names = try FileSystem.list(directory("cache"))
     try #require(names.count == 1)

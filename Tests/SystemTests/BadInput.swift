@@ -14,6 +14,9 @@ struct BadInput: Sendable, CustomTestStringConvertible {
 extension BadInput {
   static let all =
     commandLines + recipes + trainingRows + scoredRows + sampling + dataFiles + models + outputs + evaluations
+    + weighing
+  /// What every rank sees alike.
+  static let rounds = labelling + adaptations
 
   static let commandLines = [
     BadInput(testDescription: "no such recipe", status: 66, words: ["nope.yaml"]) { _, _ in ["train", "nope.yaml"] },

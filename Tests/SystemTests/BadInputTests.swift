@@ -18,7 +18,15 @@ extension SystemTests {
       "methods refused with one clear line", arguments: BadInput.policyRecipes + BadInput.policyData + BadInput.methods)
     func methodRefusal(of input: BadInput) async throws { try await refusal(of: input, ranks: 1) }
 
-    @Test("refused by two ranks with one clear line", arguments: [BadInput.policyData[2], BadInput.methods[0]])
+    @Test("rounds and labels refused with one clear line", arguments: BadInput.rounds)
+    func roundRefusal(of input: BadInput) async throws { try await refusal(of: input, ranks: 1) }
+
+    @Test(
+      "refused by two ranks with one clear line",
+      arguments: [
+        BadInput.policyData[2], BadInput.methods[0], BadInput.labelling[1], BadInput.labelling[20],
+        BadInput.adaptations[13], BadInput.adaptations[14],
+      ])
     func sharedRefusal(of input: BadInput) async throws { try await refusal(of: input, ranks: 2) }
 
     @Test("refused with one clear line", arguments: BadInput.all, [1, 2])

@@ -7,6 +7,8 @@ struct Command {
   var ranks: Int?
   /// Working directory, which also holds the captured output.
   var directory: String
+  /// What the environment holds besides; a key for an API it never has by itself.
+  var variables: [String: String] = [:]
 
   /// The release build: beside this test bundle, or else in the package.
   static let program: String = {
@@ -45,7 +47,9 @@ struct Command {
       "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OPENBLAS_NUM_THREADS": "1",
       "ADALIGN_CACHE": "\(directory)/cache",
     ]
-    return ProcessInfo.processInfo.environment.merging(fixed) { $1 }
+    var inherited = ProcessInfo.processInfo.environment
+    inherited["ADALIGN_API_KEY"] = nil
+    return inherited.merging(fixed) { $1 }.merging(variables) { $1 }
   }
 
   /// Tests run on threads that block signals, and a child would inherit that.

@@ -18,13 +18,52 @@ extension SystemTests {
       "rollout.max_new_tokens=8", "checkpoint.every=2",
     ]
 
+    /// The same of rounds, in the sections that the recipe has.
+    private static func smaller(_ recipe: String) -> [String] {
+      let always = [
+        "run=run", "data.prompts_per_round=4", "policy.steps=2", "policy.batch.size=4", "policy.batch.unit_tokens=256",
+      ]
+      let sections = [
+        ("\nsample:", ["sample.samples=3", "sample.max_new_tokens=6"]),
+        ("\nreward_model:", ["reward_model.train.steps=2", "reward_model.train.batch.size=4"]),
+        ("\n  rollout:", ["policy.rollout.samples=2", "policy.rollout.max_new_tokens=6"]),
+        ("\n  online:", ["policy.online.max_new_tokens=6"]),
+      ]
+      return always + sections.filter { recipe.contains($0.0) }.flatMap(\.1)
+    }
+
     @Test("every recipe begins with a command for itself")
     func firstLines() {
       #expect(DocumentedCommand.recipes.count > 10)
       for command in DocumentedCommand.recipes { #expect(command.given.count >= 2, "\(command.recipe)") }
     }
 
-    @Test("a recipe and its variants in README run on two ranks", arguments: DocumentedCommand.all)
+    @Test("rounds of a recipe and of its variants in README run on two ranks", arguments: adaptations)
+    func adapt(_ command: DocumentedCommand) async throws {
+      let arguments = try command.arguments(await files()) + Self.smaller(command.text)
+      let outcome = try await workspace.command(arguments, ranks: 2).run()
+      #expect(outcome.status == 0, "\(outcome.stderr)")
+      let run = RunDirectory(workspace("run"))
+      #expect(try run.weights != Data(contentsOf: URL(fileURLWithPath: "\(fixture.model)/model.safetensors")))
+      #expect(run.contents.keys.contains("report.html"))
+    }
+
+    @Test("what README says of weighing and labelling runs on two ranks")
+    func readmeCommands() async throws {
+      #expect(DocumentedCommand.readmeCommands.contains { $0[0] == "weigh" })
+      let placeholders = try await files()
+      try FileManager.default.copyItem(atPath: fixture.pairs, toPath: workspace("pairs.jsonl"))
+      for words in DocumentedCommand.readmeCommands where !words.contains("FILE") {
+        let arguments = words.map { word in placeholders.reduce(word) { $0.replacing($1.key, with: $1.value) } }
+        let outcome = try await workspace.command(arguments, ranks: 2).run()
+        #expect(outcome.status == 0, "\(words): \(outcome.stderr)")
+      }
+    }
+
+    private static let adaptations = DocumentedCommand.all.filter(\.isAdaptation)
+    private static let trainings = DocumentedCommand.all.filter { !$0.isAdaptation }
+
+    @Test("a recipe and its variants in README run on two ranks", arguments: trainings)
     func run(_ command: DocumentedCommand) async throws {
       let arguments = try command.arguments(await files()) + Self.smaller
       let outcome = try await workspace.command(arguments, ranks: 2).run()
@@ -38,13 +77,33 @@ extension SystemTests {
     @Test("the recipes of the demo run after each other")
     func demo() async throws {
       let small = ["--sft", "8", "--pairs", "8", "--held-out", "4"]
-      let generated = try await workspace.command(["world", "generate", "--output", "runs/demo/world"] + small).run()
-      #expect(generated.status == 0, "\(generated.stderr)")
+      for domain in ["source", "target"] {
+        let command = ["world", "generate", "--output", "runs/demo/world/\(domain)", "--domain", domain]
+        let generated = try await workspace.command(command + small).run()
+        #expect(generated.status == 0, "\(generated.stderr)")
+      }
       for name in ["sft", "dpo", "reward-model", "grpo"] {
         let outcome = try await workspace.adalign(
           "train", "\(DocumentedCommand.folder)/demo-\(name).yaml", "steps=2", "batch.size=4", ranks: 2)
         #expect(outcome.status == 0, "\(outcome.stderr)")
       }
+      let recipe = "\(DocumentedCommand.folder)/demo-adapt.yaml"
+      let short = [
+        "policy.steps=2", "policy.batch.size=4", "reward_model.train.steps=2", "reward_model.train.batch.size=4",
+        "weights.fallback=uniform",
+      ]
+      for (name, changes) in [("source", ["weights=", "reward_model=", "label="]), ("combined", [])] {
+        let settings = changes.isEmpty ? short : Array(short.prefix(2)) + changes
+        let outcome = try await workspace.command(
+          ["adapt", recipe, "run=runs/demo/\(name)"] + settings, ranks: 2
+        ).run()
+        #expect(outcome.status == 0, "\(outcome.stderr)")
+      }
+      let compared = try await workspace.adalign(
+        "compare", "--run", "source=runs/demo/source", "--run", "combined=runs/demo/combined", "--from", "source",
+        "--to",
+        "combined", "--report", "report.html", ranks: 1)
+      #expect(compared.status == 0 && compared.stdout.contains("100 %"), "\(compared.stderr)")
     }
 
     /// A file for each placeholder.
@@ -52,8 +111,11 @@ extension SystemTests {
       let rows = (0..<8).map { n in
         (prompt: "Count from \(n):", good: " \(n) \(n + 1)", bad: " \(n) \(n)")
       }
+      try FileManager.default.createDirectory(atPath: workspace("runs"), withIntermediateDirectories: true)
       return [
-        "MODEL_DIR": fixture.model, "PAIRS.jsonl": fixture.pairs, "REWARD_DIR": try await RewardModel.shared.model,
+        "MODEL_DIR": try await AdaptationFixture.shared.patientModel, "SOURCE_DIR": fixture.model,
+        "POLICY_DIR": fixture.model, "PAIRS.jsonl": fixture.pairs,
+        "REWARD_DIR": try await RewardModel.shared.model,
         "ROWS.jsonl": try workspace.write(
           "rows.jsonl", lines: rows.map { #"{"prompt": "\#($0.prompt)", "completion": "\#($0.good)"}"# }),
         "LABELLED.jsonl": try workspace.write(
@@ -70,6 +132,11 @@ extension SystemTests {
           "samples.jsonl",
           lines: rows.map {
             #"{"prompt": "\#($0.prompt)", "completions": ["\#($0.good)", "\#($0.bad)"], "scores": [1, 0.2]}"#
+          }),
+        "DOMAINS.jsonl": try workspace.write(
+          "domains.jsonl",
+          lines: rows.enumerated().map { index, row in
+            #"{"prompt": "\#(row.prompt)", "chosen": "\#(row.good)", "rejected": "\#(row.bad)", "domain": "\#(index % 2)"}"#
           }),
         "PROMPTS.jsonl": try workspace.write("prompts.jsonl", lines: rows.map { #"{"prompt": "\#($0.prompt)"}"# }),
       ]

@@ -33,8 +33,8 @@ final class Workspace: Sendable {
     return self(name)
   }
 
-  func command(_ arguments: [String], ranks: Int? = nil) -> Command {
-    Command(arguments: arguments, ranks: ranks, directory: path)
+  func command(_ arguments: [String], ranks: Int? = nil, variables: [String: String] = [:]) -> Command {
+    Command(arguments: arguments, ranks: ranks, directory: path, variables: variables)
   }
 
   /// Runs the program here.
@@ -69,6 +69,33 @@ struct RunDirectory {
   var contents: [String: Data] {
     let all = FileManager.default.subpaths(atPath: path) ?? []
     return all.reduce(into: [:]) { $0[$1] = FileManager.default.contents(atPath: "\(path)/\($1)") ?? Data() }
+  }
+
+  /// Everything but locks, by path; without what it took and where the cache is.
+  var results: [String: Data] {
+    var results = contents.filter { !$0.key.hasSuffix("lock") }
+    for (name, bytes) in results where !name.hasSuffix(".safetensors") {
+      let text = String(decoding: bytes, as: UTF8.self)
+      results[name] = Data(text.replacing(/,"seconds":[^,}]+|cache: [^\n<]+/, with: "").utf8)
+    }
+    return results
+  }
+
+  /// The files that are not the same here and there.
+  func differences(from other: RunDirectory) -> [String] {
+    let (own, others) = (results, other.results)
+    return Set(own.keys).union(others.keys).filter { own[$0] != others[$0] }.sorted()
+  }
+
+  /// Which file each name stands for, and when that was written.
+  func identities(of names: some Sequence<String>) -> [String: String] {
+    names.reduce(into: [:]) { identities, name in
+      let facts = try? FileManager.default.attributesOfItem(atPath: "\(path)/\(name)")
+      guard let facts, let number = facts[.systemFileNumber], let time = facts[.modificationDate] as? Date else {
+        return
+      }
+      identities[name] = "\(number), \(time.timeIntervalSince1970)"
+    }
   }
 
   /// Flips a bit in the middle of the shard of a checkpoint.

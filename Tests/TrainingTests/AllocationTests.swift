@@ -88,6 +88,8 @@ private final class SilentCommunicator: Communicator {
       Case(type: "qwen3", objective: "dpo", settings: ["optimizer.name=adafactor", "optimizer.beta1=0.5"]),
       Case(type: "smollm3", objective: "dpo", settings: ["batch.unit_tokens=1000", "schedule.name=cosine"]),
       Case(type: "llama", objective: "dpo", settings: ["objective.reference_sync=2", "objective.humanline=yes"]),
+      Case(type: "llama", objective: "dpo", settings: ["objective.weighting=wpo"]),
+      Case(type: "qwen3", objective: "ipo", settings: ["objective.weighting=is_daa", "objective.group_dro=true"]),
       Case(type: "qwen3", objective: "dpo", settings: ["lora.rank=16"]),
       Case(type: "llama", objective: "kto", settings: ["lora.rank=16", "lora.target_modules=[k_proj, up_proj]"]),
       Case(
@@ -159,11 +161,12 @@ private final class SilentCommunicator: Communicator {
 
   private func task(_ configuration: RunConfiguration, _ dataset: TokenizedDataset) throws -> any TrainingTask {
     guard let policy = configuration.policy else {
+      let loss = try configuration.preferenceLoss
       return PreferenceTask(
-        try configuration.preferenceLoss,
-        data: ObjectiveData(dataset: dataset, reference: .forTests(dataset)),
-        normalization: configuration.normalization,
-        contextLength: 64, needsLiveReference: configuration.referenceSync.every > 0)
+        loss, data: ObjectiveData(dataset: dataset, reference: .forTests(dataset)),
+        normalization: configuration.normalization, contextLength: 64,
+        needsLiveReference: configuration.referenceSync.every > 0, weighting: loss.weighting,
+        domains: try configuration.groupDRO.map { try RobustDomains($0, dataset) })
     }
     var rollout = Rollout(dataset)
     rollout.rewards = rollout.tokens.indices.map { Double($0 % 3) }
@@ -201,7 +204,8 @@ private final class SilentCommunicator: Communicator {
         whole: Set(layout.tensors.filter(\.belongsToScalarHead).map(\.name)))
     }
     let model = try LanguageModel(
-      shape, head: head, capacity: capacity, trained: trained ?? TrainedParameters(all: layout))
+      shape, head: head, capacity: capacity, trained: trained ?? TrainedParameters(all: layout),
+      entropyOrder: configuration.loss?.weighting?.entropyOrder)
     let schedule = LearningRateSchedule(shape: configuration.schedule.shape, warmup: 2, totalSteps: 20)
     let trainer = try Trainer(
       configuration, model: model,

@@ -180,6 +180,40 @@ import Training
     #expect(isClose(try loss(evaluate("dpo", ["nll=0.5"], [Self.golden])[0]), log(1 + exp(-0.15)) + 1))
   }
 
+  // WPO's plain alignment: means −5.5/4 and −2.1 over tokens.
+  @Test func weightsOfTheStepAreOfTokens() throws {
+    let weight = exp(-5.5 / 4 - 2.1)
+    let line = try evaluate("dpo", ["weighting=wpo", "wpo_alignment=plain"], [Self.tokens])[0]
+    #expect(isClose(try loss(line), weight * log(1 + exp(-0.12))))
+    let derivative = weight * 0.1 * sigma(-0.12)
+    #expect(isClose(try gradient(line, "policy_rejected"), [derivative, derivative]))
+    // Sums with the number of tokens say the same.
+    let sums = """
+      {"policy_chosen": -5.5, "chosen_tokens": 4, "reference_chosen": -6.5, "policy_rejected": -4.2, \
+      "rejected_tokens": 2, "reference_rejected": -4}
+      """
+    #expect(isClose(try loss(evaluate("dpo", ["weighting=wpo", "wpo_alignment=plain"], [sums])[0]), try loss(line)))
+  }
+
+  // Entropies raise the means to −3.5/4 and −1.2; of both rows the divisor is Σ of weights.
+  @Test func weightsOfTheStepCanNeedEntropies() throws {
+    let row = Self.tokens.dropLast() + #", "entropy_chosen": [0.5, 0.5, 0.25, 0.75], "entropy_rejected": 1.8}"#
+    let other = row.dropLast() + #", "weight": 3}"#
+    let weight = exp(-3.5 / 4 - 1.2)
+    let lines = try evaluate("dpo", ["weighting=wpo", "normalization=weight"], [String(row), String(other)])
+    #expect(isClose(try loss(lines[0]), weight * log(1 + exp(-0.12))))
+    #expect(isClose(try loss(lines[1]), 3 * weight * log(1 + exp(-0.12))))
+    #expect(isClose(try loss(lines[2]), log(1 + exp(-0.12))))
+  }
+
+  // Log-ratios 1 and −0.5, cut at 2ε.
+  @Test(arguments: [("0.2", 0.4), ("1", 0.5)])
+  func importanceIsOfThePair(epsilon: String, logWeight: Double) throws {
+    let line = try evaluate("dpo", ["weighting=is_daa", "is_daa_epsilon=\(epsilon)"], [Self.golden])[0]
+    #expect(isClose(try loss(line), exp(logWeight) * log(1 + exp(-0.15))))
+    #expect(isClose(try gradient(line, "policy_chosen"), [-exp(logWeight) * 0.1 * sigma(-0.15)]))
+  }
+
   @Test func divergencesApply() throws {
     let line = try evaluate("dpo", ["divergence=forward_kl"], [Self.golden])[0]
     #expect(isClose(try loss(line), log(1 + exp(-0.1 * (exp(0.5) - exp(-1))))))
@@ -227,6 +261,13 @@ import Training
       "dpo", with: ["ld_alpha=0.5"],
       #"{"policy_chosen": -1, "reference_chosen": -3, "policy_rejected": -2, "reference_rejected": -2}"#,
       "policy_chosen must list the log-probability of each token"),
+    BadRow(
+      "simpo", with: ["weighting=wpo"], #"{"policy_chosen": [-1, -2], "policy_rejected": -2}"#,
+      "the row has no entropy_chosen"),
+    BadRow(
+      "simpo", with: ["weighting=wpo"],
+      #"{"policy_chosen": [-1, -2], "policy_rejected": -2, "entropy_chosen": [1], "entropy_rejected": 1}"#,
+      "entropy_chosen lists 1 tokens of 2"),
     BadRow("kto", #"{"policy": -1, "reference": -1}"#, "the row has no policy_mismatched"),
     BadRow("kto", with: ["kl=zero"], #"{"policy": -1, "reference": -1, "label": 2}"#, "label must be true or false"),
   ]
@@ -236,7 +277,8 @@ import Training
     let directory = try TemporaryDirectory()
     let good = """
       {"policy": -1, "reference": -1, "policy_mismatched": -1, "reference_mismatched": -1, "policy_chosen": [-1], \
-      "policy_rejected": [-2], "reference_chosen": [-1], "reference_rejected": [-2]}
+      "policy_rejected": [-2], "reference_chosen": [-1], "reference_rejected": [-2], "entropy_chosen": [1], \
+      "entropy_rejected": 1}
       """
     let input = try directory.write("rows.jsonl", "\(good)\n\n\(bad.row)\n")
     var lines = 0
@@ -281,6 +323,9 @@ import Training
     (",", [], .configuration, "objective.name"),
     ("dpo,nothing", [], .configuration, "objective.name"),
     ("dpo", ["bta=1"], .configuration, "objective.bta"),
+    ("cpo", ["weighting=wpo", "normalization=weight"], .configuration, "objective.weighting"),
+    ("aot", ["weighting=wpo"], .configuration, "objective.weighting"),
+    ("dpo", ["weighting=wop"], .configuration, "objective.weighting"),
   ]
 
   @Test(arguments: options)

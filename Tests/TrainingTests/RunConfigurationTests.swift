@@ -240,12 +240,12 @@ import Transformer
   }
 }
 
-/// The recipes that come with the program.
+/// The recipes of single runs that come with the program; those of rounds are read by `DocumentationTests`.
 @Suite struct RecipeFileTests {
   static let directory = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().appending(path: "recipes").path(percentEncoded: false)
   static let names = ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).filter {
-    $0.hasSuffix(".yaml")
+    $0.hasSuffix(".yaml") && !$0.hasPrefix("adapt-")
   }.sorted()
 
   @Test func thereAreRecipes() { #expect(Self.names.contains("dpo.yaml") && Self.names.contains("sft.yaml")) }

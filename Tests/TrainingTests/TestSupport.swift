@@ -86,7 +86,7 @@ struct ModelFixture {
   }
 }
 
-/// Preference rows of different lengths, with weights, as a dataset.
+/// Preference rows of different lengths, with weights and domains, as a dataset.
 func dataset(
   _ directory: TemporaryDirectory, count: Int = 12, selection: EncodingOptions.Selection = .pairs,
   weight: (Int) -> Double = { 0.5 + 0.25 * Double($0 % 4) }
@@ -99,7 +99,7 @@ func dataset(
     """
     {"prompt": "\(text(i, 1 + i * 5 % 17))", "chosen": "\(text(i + 50, 1 + i * 7 % 13))", \
     "rejected": "\(text(i + 90, 1 + i * 3 % 11))", "weight": \(weight(i)), \
-    "chosen_score": \(i), "rejected_score": -1}
+    "chosen_score": \(i), "rejected_score": -1\(["", ", \"domain\": \"a\"", ", \"domain\": \"b\""][i % 3])}
     """
   }
   let file = try directory.write("rows.jsonl", rows.joined(separator: "\n") + "\n")

@@ -38,11 +38,13 @@ struct TrainerSetup {
     return PolicyTask(policy.objective, try experience(policy.objective))
   }
 
-  func preferenceTask() throws -> PreferenceTask {
-    PreferenceTask(
-      try configuration.preferenceLoss, data: ObjectiveData(dataset: dataset, reference: .forTests(dataset)),
+  func preferenceTask(reference: ReferenceTable? = nil) throws -> PreferenceTask {
+    let loss = try configuration.preferenceLoss
+    return PreferenceTask(
+      loss, data: ObjectiveData(dataset: dataset, reference: reference ?? .forTests(dataset)),
       normalization: configuration.normalization, contextLength: 64,
-      needsLiveReference: configuration.referenceSync.every > 0)
+      needsLiveReference: configuration.referenceSync.every > 0, weighting: loss.weighting,
+      domains: try configuration.groupDRO.map { try RobustDomains($0, dataset) })
   }
 
   /// Rewards and recollections that are made up, but for log-probabilities near those of the model.
@@ -95,7 +97,8 @@ struct TrainerSetup {
     let layout = ParameterLayout(fixture.configuration, head: try head)
     let model = try LanguageModel(
       fixture.configuration, head: try head, capacity: capacity, trained: trained(layout),
-      detachesValues: configuration.policy?.detachesValues ?? false)
+      detachesValues: configuration.policy?.detachesValues ?? false,
+      entropyOrder: configuration.loss?.weighting?.entropyOrder)
     let schedule = LearningRateSchedule(shape: configuration.schedule.shape, warmup: 0, totalSteps: 4)
     let isMismatched = configuration.loss?.objective.traits.survey == .mismatched
     let trainer = try Trainer(

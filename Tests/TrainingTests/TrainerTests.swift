@@ -26,6 +26,16 @@ import Transformer
     ("llama-gqa", ["objective.name=[dpo, sft]", "objective.weights=[1, 0.3]"]),
     ("llama-gqa", ["objective.humanline=yes", "objective.reference_sync=1", "objective.reference_mixup=1"]),
     ("llama-gqa", ["objective.reference_sync=2", "objective.ld_alpha=0.5"]),
+    ("llama-gqa", ["objective.weighting=wpo"]),
+    ("qwen3", ["objective.weighting=wpo", "objective.wpo_alignment=greedy", "objective.normalization=weight"]),
+    ("mistral", ["objective.name=kto", "objective.weighting=wpo", "objective.wpo_alignment=plain"]),
+    ("llama-gqa", ["objective.weighting=is_daa", "objective.ld_alpha=0.5", "objective.reference_sync=2"]),
+    ("llama-gqa", dro + ["objective.weighting=wpo"]),
+    ("llama-gqa", dro + ["objective.name=[cpo, bco_pair]", "objective.normalization=weight"]),
+    ("qwen2", dro + ["objective.name=bradley_terry"]),
+  ]
+  private static let dro = [
+    "objective.group_dro=true", "objective.group_dro_step=0.5", "objective.group_dro_adjustment=0.3",
   ]
 
   /// Adapters, heads with a learning rate of their own, and policies.

@@ -1,3 +1,4 @@
+import Adaptation
 import AlignmentCore
 import Collectives
 import Objectives
@@ -14,10 +15,19 @@ package enum Catalogue {
         ("objectives", try objectives()),
         ("modifiers of these objectives", PreferenceLoss.modifiers.map { option($0, of: "objective") }),
         (
+          "weights computed in the step, objective.weighting",
+          StepWeightingRegistry.all.flatMap { entry($0.name, $0.summary, $0.options, "objective") }
+        ),
+        (
           "policy objectives",
           PolicyObjectiveRegistry.all.flatMap { entry($0.name, $0.summary, $0.options, "objective") }
         ),
         ("rewards of policy objectives", rewards()),
+        (
+          "density estimators of adalign weigh",
+          DensityRegistry.all.flatMap { entry($0.name, $0.summary, $0.options, WeighingSettings.section) }
+        ),
+        ("what becomes of their ratios", weights()),
         ("optimizers", OptimizerRegistry.all.flatMap { entry($0.name, $0.summary, $0.options, "optimizer") }),
         ("schedules", LearningRateSchedule.Shape.allCases.map { row($0.rawValue, meaning(of: $0)) }),
         ("reductions", [list(GradientReduction.Mode.allCases.map(\.rawValue))]),
@@ -63,6 +73,15 @@ package enum Catalogue {
       let type = TextRewardRegistry.type(named: name)
       return entry(name, type?.summary ?? others[name] ?? "", type?.options ?? [], "reward")
     }
+  }
+
+  private static func weights() -> [String] {
+    let settings = WeightSettings()
+    return [
+      OptionDescription("composition", default: settings.composition, "how the ratios of a row's responses become one"),
+      OptionDescription("flatten", default: settings.flattening, "how a weight is kept from ruling all others"),
+      OptionDescription("fallback", default: settings.fallback, "what replaces weights that a gate refuses"),
+    ].map { option($0, of: WeighingSettings.section) }
   }
 
   private static func meaning(of shape: LearningRateSchedule.Shape) -> String {

@@ -20,6 +20,7 @@ package struct ObjectiveFile {
     }
     self.normalization = normalization
     loss = try arguments.loss(name)
+    try loss.checkDivisor(normalization)
     self.input = input
   }
 
@@ -34,7 +35,7 @@ package struct ObjectiveFile {
     case .own: loss.objective.prepare(for: rows.map(\.group))
     case .mismatched: loss.objective.prepare(for: try rows.map { try $0.mismatched() })
     }
-    let groups = rows.map(\.group)
+    let groups = rows.map(\.weighedGroup)
     guard normalization == .count || groups.contains(where: { $0.weight > 0 }) else {
       throw Fault(.data, "no rows with positive weight", at: input)
     }
@@ -111,6 +112,8 @@ private struct ObjectiveRow {
   private let fields: RowNumbers
   /// Names of the policy's fields, and their tokens where the row lists them.
   private var names: [String] = []
+  /// What the policy makes of the row's weight.
+  private var stepWeight = 1.0
   private var tokens: [(policy: [Double], reference: [Double])] = []
 
   init(_ json: JSONValue, _ side: Side, at place: String, line: Int, slot: Int, _ loss: PreferenceLoss) throws {
@@ -123,6 +126,7 @@ private struct ObjectiveRow {
     group.weight = try fields.number(["weight"], default: 1, in: 0...Double.greatestFiniteMagnitude)
     group.isDesirable = try fields.flag("label", default: side != .rejected)
     group.slot = slot
+    if let weighting = loss.weighting { stepWeight = try weight(weighting, side) }
     try reduce(loss.reduction)
     group.examplesPerToken = 1 / Double(group.completions[0].tokens)
   }
@@ -153,6 +157,36 @@ private struct ObjectiveRow {
     return count
   }
 
+  /// The factor of a weighting, from sums of what the row says of each token.
+  private func weight(_ weighting: any StepWeighting, _ side: Side) throws -> Double {
+    let logWeight = try side.suffixes.enumerated().reduce(0) { sum, side in
+      let (policy, reference) = tokens[side.offset]
+      let count = group.completions[side.offset].tokens
+      return try sum
+        + weighting.logWeight(
+          of: TokenSums(
+            policy: policy.reduce(0, +), reference: reference.reduce(0, +),
+            entropy: weighting.entropyOrder.map { try entropy(side.element, $0, count) } ?? 0, tokens: count))
+    }
+    return weighting.weight(logWeight, completions: names.count)
+  }
+
+  /// The sum of the entropies that a row gives for a completion.
+  private func entropy(_ side: String, _ order: RenyiOrder, _ count: Int) throws -> Double {
+    let name = "entropy\(side)"
+    guard fields.has(name) else {
+      throw Fault(
+        .data, "the row has no \(name)", at: fields.place,
+        hint:
+          "the weights need \(order == .two ? "-log sum p^2" : "-log max p") of each token's distribution, or the sum")
+    }
+    let values = try fields.numbers([name])
+    guard !fields.isList(name) || values.count == count else {
+      throw Fault(.data, "\(name) lists \(values.count) tokens of \(count)", at: fields.place)
+    }
+    return values.reduce(0, +)
+  }
+
   private mutating func reduce(_ reduction: TokenReduction) throws {
     let shorter = tokens.reduce(.max) { min($0, $1.policy.count) }
     for (index, side) in tokens.enumerated() {
@@ -181,16 +215,24 @@ private struct ObjectiveRow {
     return other
   }
 
-  /// Loss and derivatives, weight included.
+  /// The group as it counts in the batch.
+  var weighedGroup: ObjectiveGroup {
+    var group = group
+    group.weight *= stepWeight
+    return group
+  }
+
+  /// Loss and derivatives, weights included.
   func result(_ loss: PreferenceLoss) throws -> (loss: Double, gradients: [(ByteString, JSONValue)]) {
     let value = loss.objective.loss(of: group)
     guard value.value.isFinite else {
       throw Fault(.nonFinite, "the loss of the row is \(value.value)", at: fields.place)
     }
+    let weight = weighedGroup.weight
     let gradients = names.indices.map { index in
-      (ByteString(names[index]), gradient(group.weight * value.derivatives[index], index, loss.reduction))
+      (ByteString(names[index]), gradient(weight * value.derivatives[index], index, loss.reduction))
     }
-    return (group.weight * value.value, gradients)
+    return (weight * value.value, gradients)
   }
 
   private func gradient(_ derivative: Double, _ index: Int, _ reduction: TokenReduction) -> JSONValue {
@@ -214,6 +256,8 @@ private struct RowNumbers {
   func isList(_ name: String) -> Bool {
     (json[ByteString(name)] ?? json[ByteString("\(name)_logps")])?.arrayValue != nil
   }
+
+  func has(_ name: String) -> Bool { json[ByteString(name)] != nil }
 
   /// A number, or a list of numbers.
   func numbers(_ names: [String], default fallback: [Double]? = nil) throws -> [Double] {

@@ -77,7 +77,7 @@ package struct SampleFile {
 }
 
 /// The progress of rank 0's own samples, which begins when the number of them is known.
-private final class SamplingProgress {
+final class SamplingProgress {
   private let isEnabled: Bool
   private let details: String
   private let started = Clock.seconds

@@ -40,6 +40,20 @@ indirect enum RecipeNode: Equatable {
     }
   }
 
+  /// This recipe with another's values where it has none of its own; tables are completed key by key.
+  ///
+  /// A key without a value, as `label:` or `label=`, takes away what the other one has.
+  func completed(by defaults: RecipeNode) -> RecipeNode {
+    guard case .table(let own) = self, case .table(let other) = defaults else { return self }
+    return .table(own.merging(other) { $0.completed(by: $1) }.filter { $0.value != .null })
+  }
+
+  /// The value of a key of a table; null if it has none.
+  subscript(key: String) -> RecipeNode {
+    if case .table(let table) = self { return table[key] ?? .null }
+    return .null
+  }
+
   /// Sets the value that a dotted key names, making tables on the way.
   mutating func set(_ keys: ArraySlice<String>, to value: RecipeNode) {
     guard let first = keys.first else {

@@ -22,6 +22,15 @@ final class RecipeSection {
     return try RecipeSection(node == .null ? .table([:]) : node, path: full(name), into: settings)
   }
 
+  /// A nested table as it stands, for somebody else to read.
+  func tree(_ name: String) throws -> RecipeNode {
+    let node = take(name) ?? .table([:])
+    guard case .table = node == .null ? .table([:]) : node else {
+      throw Fault(.configuration, "expected keys and values", at: full(name))
+    }
+    return node == .null ? .table([:]) : node
+  }
+
   /// Whether a key holds a table.
   func isTable(_ name: String) -> Bool {
     if case .table = entries[name] { return true }
@@ -135,6 +144,9 @@ final class RecipeSection {
 
   /// Notes the value of a key among the settings.
   func note(_ name: String, _ text: String) { settings.add(full(name), text) }
+
+  /// Everything that was read so far, here and in other sections of the recipe.
+  var recorded: [(key: String, value: String)] { settings.entries }
 
   /// Leaves all keys aside.
   func discard() { entries.removeAll() }

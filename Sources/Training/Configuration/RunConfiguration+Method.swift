@@ -137,17 +137,23 @@ extension RunConfiguration.RolloutSettings {
     source = try section.choice("source", default: .policy)
     prompts = try section.integer("prompts", default: 0, in: 0...1 << 24)
     epochs = try section.integer("epochs", default: 1, in: 1...1000)
-    sampling = SamplingSettings(
-      seed: 0, maxNewTokens: try section.integer("max_new_tokens", default: 128, in: 1...1 << 24))
-    sampling.samples = try section.integer("samples", default: 8, in: 1...1 << 20)
-    sampling.temperature = try section.number("temperature", default: 1, in: 1e-6...1e6)
-    sampling.topK = try section.integer("top_k", default: 0, in: 0...Int.max)
-    sampling.topP = try section.number("top_p", default: 1, in: Double.leastNonzeroMagnitude...1)
-    sampling.minP = try section.number("min_p", default: 0, in: 0...1)
-    sampling.repetitionPenalty = try section.number("repetition_penalty", default: 1, in: 1e-6...1e6)
+    sampling = try SamplingSettings(section, samples: 8)
     stops = try section.strings("stop")
     unitSequences = try section.integer("unit_sequences", default: 32, in: 1...1 << 16)
     try section.finish()
+  }
+}
+
+extension SamplingSettings {
+  /// How a section says that samples are drawn; the seed is set by who draws them.
+  init(_ section: RecipeSection, samples count: Int, leastTemperature: Double = 1e-6) throws {
+    self.init(seed: 0, maxNewTokens: try section.integer("max_new_tokens", default: 128, in: 1...1 << 24))
+    samples = try section.integer("samples", default: count, in: 1...1 << 20)
+    temperature = try section.number("temperature", default: 1, in: leastTemperature...1e6)
+    topK = try section.integer("top_k", default: 0, in: 0...Int.max)
+    topP = try section.number("top_p", default: 1, in: Double.leastNonzeroMagnitude...1)
+    minP = try section.number("min_p", default: 0, in: 0...1)
+    repetitionPenalty = try section.number("repetition_penalty", default: 1, in: 1e-6...1e6)
   }
 }
 

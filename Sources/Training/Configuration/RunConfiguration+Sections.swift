@@ -1,4 +1,5 @@
 import AlignmentCore
+import Objectives
 import Optimization
 import PreferenceData
 import Transformer
@@ -13,12 +14,50 @@ extension RunConfiguration.ReferenceSync {
   }
 }
 
+extension RunConfiguration.GroupDROSettings {
+  /// `objective.group_dro`, `objective.group_dro_step` and `objective.group_dro_adjustment`; nil if it is off.
+  init?(_ section: RecipeSection) throws {
+    let isOn = try section.boolean("group_dro", default: false)
+    step = try section.number("group_dro_step", default: 0.01, in: 0...1e3)
+    adjustment = try section.number("group_dro_adjustment", default: 0, in: 0...1e6)
+    guard isOn else { return nil }
+  }
+}
+
+extension RunConfiguration {
+  /// Refuses weights that do not go together, or not with the method.
+  func checkWeights() throws {
+    try loss?.checkDivisor(normalization)
+    guard groupDRO != nil else { return }
+    let refusal = { (what: String, hint: String) in Fault(.configuration, what, at: "objective.group_dro", hint: hint) }
+    guard let loss else { throw refusal("policy optimisation has no domains", "use it with preferences") }
+    guard loss.objective.traits.survey != .own else {
+      throw refusal("needs an objective whose examples have losses of their own", "use it with dpo")
+    }
+    guard loss.weighting == nil || normalization == .count else {
+      throw refusal(
+        "the weights of a domain are divided by before the step has found them", "use objective.normalization=count")
+    }
+  }
+}
+
+extension PreferenceLoss {
+  /// Refuses a likelihood whose mean over the batch's tokens would need weights that the step has yet to find.
+  func checkDivisor(_ normalization: RunConfiguration.Normalization) throws {
+    guard weighting != nil, normalization == .weight, averagesOverTokens else { return }
+    throw Fault(
+      .configuration, "does not go with a likelihood averaged over the batch's tokens and normalization=weight",
+      at: "objective.weighting", hint: "use objective.normalization=count, or objective.average=sequences without nll")
+  }
+}
+
 extension RunConfiguration.DataSettings {
   init(_ section: RecipeSection) throws {
     train = try section.strings("train")
     guard !train.isEmpty else {
       throw Fault(.configuration, "is missing", at: "data.train", hint: "name a JSONL file, plain, .gz or .zst")
     }
+    weights = try section.optionalString("weights")
     evaluation = try section.strings("eval")
     shuffle = try section.boolean("shuffle", default: true)
     maxLength = try section.optionalInteger("max_length", in: 2...Int(Int32.max))

@@ -17,10 +17,14 @@ package struct RunConfiguration {
   package var data: DataSettings
   package var batch: BatchSettings
   package var method: Method
+  /// Preferences from the policy itself, at every step; nil learns from the data alone.
+  package var online: OnlineSettings?
   /// Adapters to be trained instead of all parameters.
   package var lora: LoRASettings?
   package var normalization: Normalization
   package var referenceSync: ReferenceSync
+  /// How the domains of the data are weighed against each other; nil counts every example alike.
+  package var groupDRO: GroupDROSettings?
   package var optimizer: OptimizerSettings
   package var schedule: ScheduleSettings
   package var checkpoint: CheckpointSettings
@@ -58,6 +62,14 @@ package struct RunConfiguration {
     package var mixup: Double
   }
 
+  /// Group distributionally robust optimisation over domains.
+  package struct GroupDROSettings: Equatable {
+    /// How fast weights move towards the domains with large losses.
+    package var step: Double
+    /// C: what small domains have on top of their losses, divided by the root of their size.
+    package var adjustment: Double
+  }
+
   /// Which parameters shrink by weight decay.
   package enum DecayedParameters: String, CaseIterable {
     case matrices
@@ -66,6 +78,8 @@ package struct RunConfiguration {
 
   package struct DataSettings {
     package var train: [String]
+    /// A file of weights, which ``Weighing`` wrote for the training data.
+    package var weights: String?
     package var evaluation: [String]
     package var shuffle: Bool
     package var maxLength: Int?
@@ -137,6 +151,11 @@ extension RunConfiguration {
     var root = try RecipeNode.parse(text, path: path)
     try root.apply(overrides: overrides)
     root.settleLength(overrides)
+    try self.init(root)
+  }
+
+  /// Reads a recipe that is parsed already.
+  init(_ root: RecipeNode) throws {
     let settings = ResolvedSettings()
     let recipe = try RecipeSection(root, into: settings)
     self.settings = settings
@@ -151,7 +170,9 @@ extension RunConfiguration {
     let objective = try recipe.section("objective")
     normalization = try objective.choice("normalization", default: Normalization.count)
     referenceSync = try ReferenceSync(objective)
+    groupDRO = try GroupDROSettings(objective)
     method = try Method(objective, recipe)
+    online = recipe.isTable("online") ? try OnlineSettings(recipe.section("online")) : nil
     optimizer = try OptimizerSettings(recipe.section("optimizer"))
     schedule = try ScheduleSettings(recipe.section("schedule"))
     checkpoint = try CheckpointSettings(recipe.section("checkpoint"))
@@ -162,6 +183,7 @@ extension RunConfiguration {
     cache = try recipe.string("cache", default: CacheDirectory.byDefault)
     watchdogSeconds = try recipe.integer("watchdog", default: 600, in: 0...1_000_000)
     try recipe.finish()
+    try checkWeights()
   }
 
   /// `steps`, or else `epochs`.

@@ -1,4 +1,5 @@
 import AlignmentCore
+import Checkpoints
 import Collectives
 import Logging
 import Objectives
@@ -10,16 +11,43 @@ extension Tokenizer: TextEncoder {}
 
 /// Tokenised data that every rank maps.
 enum PreparedData {
-  /// Tokenises files once per file system: rank 0 first, then the first rank of every host, then the others map.
+  /// Tokenises files once per file system.
+  ///
+  /// - Parameters:
+  ///   - weights: multiply the rows' own.
   static func open(
-    _ files: [String], source: ModelSource, options: EncodingOptions, cache: String, over communicator: any Communicator
+    _ files: [String], source: ModelSource, options: EncodingOptions, weights: RowWeights? = nil, cache: String,
+    over communicator: any Communicator
   ) throws -> TokenizedDataset {
-    let prepare = {
+    try inTurns(over: communicator) {
       try TokenizedDataset.prepare(
         files: files, encoder: source.tokenizer, encoderDigest: source.tokenizerDigest, options: options,
-        cacheDirectory: cache
+        weights: weights, cacheDirectory: cache
       ).dataset
     }
+  }
+
+  /// Stores examples that are tokens already, such as samples, once per file system under the digest of their content.
+  static func store(
+    _ examples: [EncodedExample], cache: String, over communicator: any Communicator
+  ) throws -> TokenizedDataset {
+    let hash = SHA256()
+    hash.update(field: "adalign stored tokens 1")
+    for example in examples { hash.update(field: "\(example.prompt) \(example.completions.map(\.tokens))") }
+    let key = hash.finish().hex
+    let path = "\(cache)/tokens-\(key).bin"
+    return try inTurns(over: communicator) {
+      if let stored = try? TokenizedDataset(path: path), stored.key == key { return stored }
+      try FileSystem.makeDirectory(cache)
+      try TokenizedDataset.write(examples, to: path, key: key)
+      return try TokenizedDataset(path: path)
+    }
+  }
+
+  /// Makes a dataset on rank 0 first, then on the first rank of every host; the others find it made.
+  private static func inTurns(
+    over communicator: any Communicator, _ prepare: () throws -> TokenizedDataset
+  ) throws -> TokenizedDataset {
     var dataset: TokenizedDataset?
     for turn in 0...2 {
       let own = communicator.rank == 0 ? 0 : communicator.hostRank == 0 ? 1 : 2

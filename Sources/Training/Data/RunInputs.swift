@@ -18,7 +18,7 @@ package struct RunInputs {
     _ configuration: RunConfiguration, _ loss: PreferenceLoss, source: ModelSource, over communicator: any Communicator
   ) throws {
     let loader = try DataLoader(configuration, loss, source: source, over: communicator)
-    training = try loader.load(configuration.data.train)
+    training = try loader.load(configuration.data.train, weights: try loader.weights())
     if loss.objective.traits.groupKind == .labelled { try training.dataset.checkClasses() }
     evaluation = configuration.data.evaluation.isEmpty ? nil : try loader.load(configuration.data.evaluation)
     liveReference = loader.needsLiveReference ? loader.reference : nil
@@ -107,10 +107,25 @@ private struct DataLoader {
     }
   }
 
-  func load(_ files: [String]) throws -> ObjectiveData {
+  /// The weights that the recipe names, of the training data as they are now.
+  ///
+  /// - Throws: ``Fault`` if they are of other data or, where a policy is trained, for another policy than it begins with.
+  func weights() throws -> RowWeights? {
+    guard let path = configuration.data.weights else { return nil }
+    let file = try WeightFile(path: path)
+    try file.fingerprint.checkData(configuration.data.train, at: path)
+    if traits.output == .logProbability {
+      let start = configuration.lora?.start
+      let policy = try start.map { try ModelSource(configuration.model, adapter: $0) } ?? source
+      try file.fingerprint.checkModel(policy.digest, at: path)
+    }
+    return try file.rowWeights()
+  }
+
+  func load(_ files: [String], weights: RowWeights? = nil) throws -> ObjectiveData {
     let options = EncodingOptions(configuration.data, for: traits.groupKind, source: source)
     let dataset = try PreparedData.open(
-      files, source: source, options: options, cache: configuration.cache, over: communicator)
+      files, source: source, options: options, weights: weights, cache: configuration.cache, over: communicator)
     guard traits.needsReference, configuration.referenceSync.every == 0 else {
       return ObjectiveData(dataset: dataset, reference: .none)
     }

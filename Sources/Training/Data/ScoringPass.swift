@@ -46,7 +46,7 @@ package struct ScoringPass {
   /// The summed log-probability of each completion of the dataset, in nats, or its score, on every rank.
   package func completionOutputs() throws -> [Double] {
     var outputs = [Double](repeating: 0, count: dataset.totalCompletions)
-    try forEachCompletion { completion, span in outputs[completion] = model.output(of: span) }
+    try forEachCompletion { completion, span, _ in outputs[completion] = model.output(of: span) }
     try outputs.withUnsafeMutableBufferPointer { try communicator.allReduce(.sum, $0) }
     return outputs
   }
@@ -54,7 +54,7 @@ package struct ScoringPass {
   /// The summed log-probability of the completion of each of some other groups that are made of the dataset, on every rank.
   func outputs(of groups: MismatchedGroups) throws -> [Double] {
     var outputs = [Double](repeating: 0, count: groups.count)
-    try forEachCompletion(of: groups, count: groups.count) { group, _, span in
+    try forEachCompletion(of: groups, count: groups.count) { group, _, span, _ in
       outputs[group.slot] = model.output(of: span)
     }
     try outputs.withUnsafeMutableBufferPointer { try communicator.allReduce(.sum, $0) }
@@ -85,7 +85,7 @@ package struct ScoringPass {
   ) throws -> [Double] {
     let starts = dataset.completionStarts
     var values = [Double](repeating: 0, count: starts.last ?? 0)
-    try forEachCompletion { completion, span in
+    try forEachCompletion { completion, span, _ in
       for (offset, row) in span.rows.enumerated() {
         values[starts[completion] + offset] = output(row)
         body(starts[completion] + offset, row)
@@ -95,17 +95,17 @@ package struct ScoringPass {
     return values
   }
 
-  /// Runs this rank's units; exactly one rank visits each completion.
+  /// Runs this rank's units; exactly one rank visits each completion, when the model has computed the unit it is in.
   ///
   /// - Throws: ``Fault`` of kind `nonFinite` that names the row of the data.
-  private func forEachCompletion(_ body: (_ completion: Int, CompletionSpan) -> Void) throws {
-    try forEachCompletion(of: groups, count: dataset.count) { group, offset, span in
-      body(dataset.example(group.example).firstCompletion + offset, span)
+  func forEachCompletion(_ body: (_ completion: Int, CompletionSpan, WorkUnit) -> Void) throws {
+    try forEachCompletion(of: groups, count: dataset.count) { group, offset, span, unit in
+      body(dataset.example(group.example).firstCompletion + offset, span, unit)
     }
   }
 
   private func forEachCompletion(
-    of groups: some PromptGroups, count: Int, _ body: (GroupSpan, _ offset: Int, CompletionSpan) -> Void
+    of groups: some PromptGroups, count: Int, _ body: (GroupSpan, _ offset: Int, CompletionSpan, WorkUnit) -> Void
   ) throws {
     let plan = UnitPlan.sequential(
       Array(0..<count), of: groups, tokens: unitTokens, cost: WorkCost(model.configuration, head: model.head))
@@ -117,7 +117,7 @@ package struct ScoringPass {
         for (offset, completion) in group.completions.enumerated() {
           let span = unit.completions[completion]
           guard model.output(of: span).isFinite else { throw Self.notFinite(dataset.example(group.example)) }
-          body(group, offset, span)
+          body(group, offset, span, unit)
         }
       }
       Watchdog.progress()

@@ -149,6 +149,9 @@ extension HeldOutEvaluator {
     guard source.head == .score || traits.output == .logProbability else {
       throw Fault(.usage, "\(objective) is for reward models, and this is a language model", hint: "use dpo or sft")
     }
+    guard loss.weighting == nil else {
+      throw Fault(.usage, "weights computed in the step are of training alone", at: "weighting", hint: "leave it out")
+    }
     guard reference != nil || !traits.needsReference else {
       throw Fault(.usage, "\(objective) needs a reference", hint: "name its directory with --reference")
     }

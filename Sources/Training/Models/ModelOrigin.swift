@@ -9,6 +9,12 @@ package enum ModelOrigin: Equatable, Sendable {
   /// New random weights with a byte-level vocabulary.
   case initialized(ModelShape, seed: UInt64)
 
+  /// The directory, if it is one.
+  var directory: String? {
+    if case .directory(let directory) = self { return directory }
+    return nil
+  }
+
   /// `model: DIRECTORY`, or a table `model.initialize` with a shape.
   init(_ recipe: RecipeSection) throws {
     guard recipe.isTable("model") else {

@@ -69,6 +69,11 @@ struct RolloutInputs {
   }
 
   private static func check(_ settings: RunConfiguration.PolicySettings, _ configuration: RunConfiguration) throws {
+    guard configuration.data.weights == nil else {
+      throw Fault(
+        .configuration, "policy optimisation learns from samples, which have no weights", at: "data.weights",
+        hint: "leave it out, or use an objective on preferences or for reward models")
+    }
     let (prompts, batch) = (settings.rollout.prompts, configuration.batch.size)
     guard prompts % batch == 0 else {
       throw Fault(
@@ -195,18 +200,28 @@ struct PromptReader {
 
   /// The prompts of a file, cut to `data.max_prompt_length`; with `data.on_error=skip` those that do not fit are left out.
   func read(_ path: String) throws -> [PromptText] {
+    try fitting(try PromptFile.read(path).map { ($0.text, $0.place) }, of: path)
+  }
+
+  /// The same of prompts that are no rows of a file.
+  func fitting(_ prompts: [String]) throws -> [PromptText] {
+    let place = "the prompts of the round"
+    return try fitting(prompts.map { (Array($0.utf8), "prompt \"\($0.prefix(40))…\"") }, of: place)
+  }
+
+  private func fitting(_ given: [(text: [UInt8], place: String)], of origin: String) throws -> [PromptText] {
     var prompts: [PromptText] = []
-    var skipped = 0
-    for prompt in try PromptFile.read(path) {
-      let tokens = cut(try source.tokenizer.encode(prompt.text, addSpecialTokens: true))
+    for (text, place) in given {
+      let tokens = cut(try source.tokenizer.encode(text, addSpecialTokens: true))
       let fits = !tokens.isEmpty && tokens.count < source.configuration.contextLength
-      guard fits || data.onError == .skip else { throw tooLong(tokens.count, prompt.place) }
-      skipped += fits ? 0 : 1
-      if fits { prompts.append(PromptText(text: String(decoding: prompt.text, as: UTF8.self), tokens: tokens)) }
+      guard fits || data.onError == .skip else { throw tooLong(tokens.count, place) }
+      if fits { prompts.append(PromptText(text: String(decoding: text, as: UTF8.self), tokens: tokens)) }
     }
-    if skipped > 0 { log.warning("\(path): left out \(skipped) prompts without room for samples") }
+    let skipped = given.count - prompts.count
+    if skipped > 0 { log.warning("\(origin): left out \(skipped) prompts without room for samples") }
     guard !prompts.isEmpty else {
-      throw Fault(.data, "no prompt leaves room for samples", at: path, hint: "set data.max_prompt_length to cut them")
+      throw Fault(
+        .data, "no prompt leaves room for samples", at: origin, hint: "set data.max_prompt_length to cut them")
     }
     return prompts
   }

@@ -32,15 +32,7 @@ struct RolloutMaterial {
   /// Examples of the stored samples.
   func stored(_ examples: [Int]) -> [EncodedExample] {
     guard let dataset else { preconditionFailure("there are no stored samples") }
-    return examples.map { index in
-      let record = dataset.example(index)
-      let completions = (0..<record.completionCount).map { offset -> EncodedExample.Completion in
-        let completion = dataset.completion(offset, of: record)
-        return .init(
-          tokens: Array(dataset.tokens(completion.tokenRange)), role: completion.role, score: completion.score)
-      }
-      return EncodedExample(prompt: Array(dataset.promptTokens(of: record)), completions: completions)
-    }
+    return examples.map(dataset.encoded)
   }
 }
 
@@ -186,5 +178,17 @@ final class RolloutSampler {
         return try body(dataset.promptTokens(of: record), Array(dataset.tokens(completion.tokenRange)))
       }
     }
+  }
+}
+
+extension TokenizedDataset {
+  /// The tokens of an example, to be stored with others.
+  func encoded(_ index: Int) -> EncodedExample {
+    let record = example(index)
+    let completions = (0..<record.completionCount).map { offset -> EncodedExample.Completion in
+      let completion = completion(offset, of: record)
+      return .init(tokens: Array(tokens(completion.tokenRange)), role: completion.role, score: completion.score)
+    }
+    return EncodedExample(prompt: Array(promptTokens(of: record)), completions: completions)
   }
 }

@@ -68,15 +68,15 @@ extension TokenizedDataset {
 final class PreferenceBatches: BatchSource {
   private let training: PreferenceTask
   private let evaluation: PreferenceTask?
-  private let trainer: Trainer
-  private let normalization: RunConfiguration.Normalization
+  private let report: PreferenceReport
+  private let batchSize: Int
   private var stream: BatchStream
 
   init(_ configuration: RunConfiguration, training: PreferenceTask, evaluation: PreferenceTask?, trainer: Trainer) {
     self.training = training
     self.evaluation = evaluation
-    self.trainer = trainer
-    normalization = configuration.normalization
+    report = PreferenceReport(trainer: trainer, normalization: configuration.normalization)
+    batchSize = configuration.batch.size
     stream = BatchStream(
       count: training.data.dataset.count, size: configuration.batch.size, seed: configuration.seed,
       shuffle: configuration.data.shuffle)
@@ -85,6 +85,7 @@ final class PreferenceBatches: BatchSource {
   var descriptions: [String] {
     ["training data: \(training.data.dataset.report.summary)"]
       + (evaluation.map { ["held-out data: \($0.data.dataset.report.summary)"] } ?? [])
+      + (training.domains.map { [$0.summary(batch: batchSize)] } ?? [])
   }
 
   var state: [Double] {
@@ -97,56 +98,14 @@ final class PreferenceBatches: BatchSource {
   }
 
   func metrics(of batch: Trainer.PlannedBatch, _ table: StepTable) -> StepMetrics {
-    metrics(of: training, batch.examples, table, normalizer: batch.normalizer)
+    report.metrics(of: training, batch.examples, table)
   }
 
   func evaluate() throws -> StepMetrics? {
-    guard let task = evaluation else { return nil }
-    let examples = Array(0..<task.data.dataset.count)
-    task.state = training.state
-    try trainer.evaluate(examples, of: task)
-    let objective = task.loss.objective
-    task.observe(trainer.table)
-    var metrics = metrics(of: task, examples, trainer.table, normalizer: task.normalizer(of: examples))
-    metrics.values += Self.calibration(task.batch, objective.traits)
-    metrics.values += domainValues(task, objective)
-    return metrics
-  }
-
-  /// How far a reward model of pairs can be believed.
-  private static func calibration(_ batch: [ObjectiveGroup], _ traits: ObjectiveTraits) -> [PreferenceMetrics.Named] {
-    guard traits.output == .score, traits.groupKind == .pair else { return [] }
-    let forecasts = PairForecasts(batch, weight: { _ in 1 })
-    return [("nll", forecasts.negativeLogLikelihood()), ("ece", forecasts.expectedCalibrationError())]
-  }
-
-  /// The metrics of each domain, if there are several.
-  ///
-  /// - Parameters:
-  ///   - objective: as it was when the losses were computed.
-  private func domainValues(_ task: PreferenceTask, _ objective: any Objective) -> [PreferenceMetrics.Named] {
-    let domains = task.data.dataset.examplesByDomain
-    guard domains.count > 1 else { return [] }
-    return domains.flatMap { name, examples in
-      let batch = examples.map { task.batch[$0] }
-      let loss = PreferenceMetrics.loss(of: batch, objective: objective, normalization: normalization)
-      let values =
-        [("loss", loss)] + PreferenceMetrics.values(batch, objective: objective)
-        + Self.calibration(batch, objective.traits)
-      return values.map { ("\(name)/\($0.0)", $0.1) }
+    try evaluation.map { task in
+      task.adoptObjective(of: training)
+      return try report.evaluate(task)
     }
-  }
-
-  private func metrics(
-    of task: PreferenceTask, _ examples: [Int], _ table: StepTable, normalizer: Double
-  ) -> StepMetrics {
-    let objective = task.loss.objective
-    let values = PreferenceMetrics.values(task.batch, objective: objective) + objective.metrics
-    let accuracy = values.first { $0.name == "rewards/accuracies" }?.value
-    return StepMetrics(
-      loss: table.sum(ofColumn: 0) / normalizer, values: values, examples: examples.count,
-      tokens: examples.reduce(0) { $0 + task.data.dataset.example($1).tokenCount },
-      highlights: accuracy.map { [("accuracy", $0)] } ?? [])
   }
 
   func epochs(after steps: Int) -> Double { stream.epochs(after: steps) }

@@ -31,6 +31,9 @@ package enum StopRequest {
   /// From now on a stop waits for the end of a step.
   static func deferToSteps() { isTraining.store(true, ordering: .relaxed) }
 
+  /// From now on a signal ends the process at once again.
+  static func endSteps() { isTraining.store(false, ordering: .relaxed) }
+
   package static var isPending: Bool { requested.load(ordering: .relaxed) }
 
   /// A parent may have left signals blocked.

@@ -56,6 +56,7 @@ package final class TrainingRun {
     let metrics = try isRankZero ? prepareRunDirectory(resumingAt: first) : nil
     describe(first)
     StopRequest.deferToSteps()
+    defer { StopRequest.endSteps() }
     Watchdog.start(seconds: configuration.watchdogSeconds, rank: communicator.rank)
     defer { Watchdog.stop() }
     if first == 0, let values = try evaluate(after: 0) { metrics?.append([("step", .integer(0))] + values) }

@@ -20,9 +20,14 @@ package struct TrainingSetup {
 
   /// Prepares data and allocates all memory; weights are not loaded yet.
   package init(_ configuration: RunConfiguration, over communicator: any Communicator) throws {
-    switch configuration.method {
-    case .preference(let loss): try self.init(configuration, loss, over: communicator)
-    case .policy(let settings): try self.init(configuration, settings, over: communicator)
+    switch (configuration.method, configuration.online) {
+    case (.preference(let loss), nil): try self.init(configuration, loss, over: communicator)
+    case (.preference(let loss), let online?): try self.init(configuration, loss, online, over: communicator)
+    case (.policy(let settings), nil): try self.init(configuration, settings, over: communicator)
+    case (.policy, _?):
+      throw Fault(
+        .configuration, "policy optimisation has samples of its own", at: "online",
+        hint: "leave it out, or use an objective for pairs such as dpo")
     }
   }
 
@@ -53,12 +58,13 @@ extension TrainingSetup {
     liveReference = inputs.liveReference
     continuationSettings = inputs.continuationSettings
     let context = source.configuration.contextLength
-    let task = { (data: ObjectiveData) in
+    let task = { (data: ObjectiveData, weighting: (any StepWeighting)?, domains: RobustDomains?) in
       PreferenceTask(
         loss, data: data, normalization: configuration.normalization, contextLength: context,
-        needsLiveReference: configuration.referenceSync.every > 0)
+        needsLiveReference: configuration.referenceSync.every > 0, weighting: weighting, domains: domains)
     }
-    let training = task(inputs.training)
+    let domains = try configuration.groupDRO.map { try RobustDomains($0, inputs.training.dataset) }
+    let training = task(inputs.training, loss.weighting, domains)
     preferences = training
     let capacity = UnitCapacity(
       unitTokens: configuration.batch.unitTokens,
@@ -69,7 +75,7 @@ extension TrainingSetup {
       configuration, source, plan, capacity, needsReference: inputs.liveReference != nil, totalSteps: totalSteps,
       communicator)
     batches = PreferenceBatches(
-      configuration, training: training, evaluation: inputs.evaluation.map(task), trainer: trainer)
+      configuration, training: training, evaluation: inputs.evaluation.map { task($0, nil, nil) }, trainer: trainer)
   }
 
   /// The head that the objective trains.
@@ -99,7 +105,8 @@ extension TrainingSetup {
   ) throws -> Trainer {
     let model = try LanguageModel(
       source.configuration, head: plan.head, capacity: capacity, trained: plan.trained,
-      detachesValues: configuration.policy?.detachesValues ?? false, budget: configuration.memory)
+      detachesValues: configuration.policy?.detachesValues ?? false,
+      entropyOrder: configuration.loss?.weighting?.entropyOrder, budget: configuration.memory)
     return try Trainer(
       configuration, model: model, needsReference: needsReference,
       schedule: configuration.schedule.resolved(totalSteps: totalSteps), over: communicator)
@@ -130,6 +137,43 @@ private struct TrainedPlan {
     trained =
       try start?.trained(layout)
       ?? TrainedParameters(layout, adapters: try lora.specifications(for: layout), whole: Set(heads))
+  }
+}
+
+// MARK: - Preferences from the policy
+
+extension TrainingSetup {
+  private init(
+    _ configuration: RunConfiguration, _ loss: PreferenceLoss, _ online: RunConfiguration.OnlineSettings,
+    over communicator: any Communicator
+  ) throws {
+    self.configuration = configuration
+    preferences = nil
+    source = try ModelSource(configuration.model)
+    try Self.checkLanguageModel(source)
+    let plan = try TrainedPlan(configuration, source, .languageModel)
+    let traits = loss.objective.traits
+    let inputs = try OnlineInputs(configuration, online, traits, model: source, over: communicator)
+    totalSteps = inputs.totalSteps
+    liveReference = inputs.reference
+    startingAdapter = plan.start
+    trainer = try Self.trainer(
+      configuration, source, plan, inputs.capacity, needsReference: inputs.reference != nil, totalSteps: totalSteps,
+      communicator)
+    let judges = JudgeBuilder(
+      policy: configuration.model.directory, storeDirectory: configuration.run, cache: configuration.cache,
+      communicator: communicator)
+    let labeller = try Labeller(online.label, judges, seed: configuration.seed)
+    continuationSettings = inputs.continuationSettings + [("judge", labeller.identity)]
+    let context = source.configuration.contextLength
+    batches = OnlineBatches(
+      configuration, online, inputs, model: source, trainer: trainer, labeller: labeller, over: communicator
+    ) { dataset, isTraining in
+      PreferenceTask(
+        loss, data: ObjectiveData(dataset: dataset, reference: .none), normalization: configuration.normalization,
+        contextLength: context, needsLiveReference: traits.needsReference,
+        weighting: isTraining ? loss.weighting : nil)
+    }
   }
 }
 

@@ -3,6 +3,10 @@ import Objectives
 import PreferenceData
 import Transformer
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// A dataset and what an objective needs to know about it beside its tokens.
 package struct ObjectiveData {
   package let dataset: TokenizedDataset
@@ -21,6 +25,8 @@ package final class PreferenceTask: TrainingTask {
   package let groups: any PromptGroups
   package let needsLiveReference: Bool
   private let normalization: RunConfiguration.Normalization
+  private let weighting: (any StepWeighting)?
+  private(set) var domains: RobustDomains?
   private let contextLength: Int
   private let completions: Int
   /// The group that is being evaluated.
@@ -33,44 +39,65 @@ package final class PreferenceTask: TrainingTask {
 
   /// - Parameters:
   ///   - needsLiveReference: whether the reference moves, so that stored log-probabilities are of no use.
+  ///   - weighting: what the policy makes of each example's weight; nil where a model is only looked at.
+  ///   - domains: group DRO over the domains of the data.
   package init(
     _ loss: PreferenceLoss, data: ObjectiveData, normalization: RunConfiguration.Normalization, contextLength: Int,
-    needsLiveReference: Bool = false
+    needsLiveReference: Bool = false, weighting: (any StepWeighting)? = nil, domains: RobustDomains? = nil
   ) {
     self.loss = loss
     self.data = data
     self.normalization = normalization
     self.contextLength = contextLength
     self.needsLiveReference = needsLiveReference
+    self.weighting = weighting
+    self.domains = domains
     completions = loss.objective.traits.groupKind == .pair ? 2 : 1
     groups = loss.objective.traits.output == .score ? ScoredGroups(data.dataset) : data.dataset
   }
 
-  /// Loss, then policy and reference of each completion.
-  package var columns: Int { 1 + 2 * completions }
+  /// Loss, then policy and reference of each completion, and the weight where the step determines it.
+  package var columns: Int { weightColumn + (weighting == nil ? 0 : 1) }
+  private var weightColumn: Int { 1 + 2 * completions }
 
-  package var magnitude: Double { loss.objective.magnitude }
+  package var magnitude: Double {
+    let largestLogWeight = weighting?.largestLogWeight(completions: completions) ?? 0
+    return loss.objective.magnitude * (largestLogWeight.isFinite ? exp(largestLogWeight) : 1)
+  }
 
   package func normalizer(of examples: [Int]) -> Double {
-    examples.reduce(0) { $0 + (normalization == .weight ? data.dataset.example($1).weight : 1) }
+    examples.reduce(0) { $0 + amount(data.dataset.example($1)) }
   }
+
+  /// What an example adds to the divisor, as far as the data say.
+  private func amount(_ record: ExampleRecord) -> Double { normalization == .weight ? record.weight : 1 }
 
   package func begin(_ examples: [Int], normalizer: Double) {
     self.examples = examples
+    domains?.begin()
     var tokens = 0.0
     for index in examples {
       let record = data.dataset.example(index)
       let length = Double(data.dataset.completion(0, of: record).length)
-      tokens += normalization == .weight ? record.weight * length : length
+      tokens += amount(record) * length
+      domains?.add(record, amount: amount(record), length: length)
     }
     examplesPerToken = normalizer / tokens
+    domains?.finish(normalizer: normalizer)
   }
 
-  /// What the objective learned in earlier steps; part of a checkpoint.
+  /// What the objective has learned in earlier steps; of training, also the weights of the domains. Part of a checkpoint.
   package var state: [Double] {
-    get { loss.objective.state }
-    set { loss.objective.state = newValue }
+    get { loss.objective.state + (domains?.state ?? []) }
+    set {
+      let own = loss.objective.state.count
+      loss.objective.state = Array(newValue.prefix(own))
+      domains?.state = Array(newValue.dropFirst(own))
+    }
   }
+
+  /// Goes on with what the objective of another task has learned.
+  func adoptObjective(of other: PreferenceTask) { loss.objective.state = other.loss.objective.state }
 }
 
 // MARK: - Survey
@@ -89,7 +116,7 @@ extension PreferenceTask {
 
   package func recordSurvey(_ group: UnitGroup, into table: inout StepTable) {
     collect(group, isOwn: loss.objective.traits.survey == .own)
-    record(slot: group.span.slot, loss: 0, into: &table)
+    record(slot: group.span.slot, loss: 0, weight: 0, into: &table)
   }
 
   package func finishSurvey(_ table: StepTable, of examples: [Int]) {
@@ -100,6 +127,7 @@ extension PreferenceTask {
   package func observe(_ table: StepTable) {
     gather(table, of: examples, into: &batch)
     loss.objective.observe(batch)
+    domains?.observe(table, examples, of: data.dataset)
   }
 
   /// Rebuilds groups from a shared table.
@@ -122,13 +150,16 @@ extension PreferenceTask {
 extension PreferenceTask {
   package func evaluate(_ group: UnitGroup, writesDerivatives: Bool, into table: inout StepTable) throws {
     collect(group, isOwn: true)
-    let weight = self.group.weight
-    let result = loss.objective.loss(of: self.group)
-    guard result.value.isFinite else { throw notFinite(group.span.example, result.value) }
-    record(slot: group.span.slot, loss: weight * result.value, into: &table)
+    let (stepWeight, result) = (stepWeight(group), loss.objective.loss(of: self.group))
+    guard (stepWeight * result.value).isFinite else {
+      throw notFinite(group.span.example, stepWeight * result.value)
+    }
+    let weight = self.group.weight * stepWeight
+    record(slot: group.span.slot, loss: weight * result.value, weight: weight, into: &table)
     guard writesDerivatives else { return }
+    let factor = weight * (domains?.share(of: data.dataset.example(group.span.example)) ?? 1)
     for (index, completion) in group.span.completions.enumerated() {
-      write(weight * result.derivatives[index], for: group.unit.completions[completion], offset: index, group)
+      write(factor * result.derivatives[index], for: group.unit.completions[completion], offset: index, group)
     }
   }
 
@@ -139,8 +170,9 @@ extension PreferenceTask {
       hint: "lower the learning rate or look at that row; the weights are those before this step")
   }
 
-  private func record(slot: Int, loss: Double, into table: inout StepTable) {
+  private func record(slot: Int, loss: Double, weight: Double, into table: inout StepTable) {
     table[slot, 0] = loss
+    if weighting != nil { table[slot, weightColumn] = weight }
     for (index, completion) in group.completions.enumerated() {
       table[slot, 1 + 2 * index] = completion.policy
       table[slot, 2 + 2 * index] = completion.reference
@@ -159,9 +191,7 @@ extension PreferenceTask {
       var completion = ScoredCompletion(policy: 0, tokens: span.tokenCount)
       if loss.reduction.isPlain {
         completion.policy = source.model.output(of: span)
-        completion.reference =
-          source.reference.isEmpty || (isOwn && !needsLiveReference)
-          ? storedReference(source.span.example, offset) : source.reference[span.rows].reduce(0, +)
+        completion.reference = reference(source, span, offset, isOwn: isOwn)
       } else {
         let policy = UnsafeBufferPointer(rebasing: source.model.tokenLogProbabilities[span.rows])
         withReference(source, span, offset, isOwn: isOwn) {
@@ -181,11 +211,17 @@ extension PreferenceTask {
     group.margin = loss.objective.traits.groupKind == .scored ? first.score ?? 0 : record.margin
     group.weight = record.weight
     group.isDesirable = first.role.isDesirable
-    group.examplesPerToken = examplesPerToken
+    group.examplesPerToken = domains?.examplesPerToken(of: record) ?? examplesPerToken
     group.slot = slot
     for index in group.completions.indices where index < record.completionCount {
       group.completions[index].tokens = data.dataset.completion(index, of: record).length
     }
+  }
+
+  /// The reference's log-probability of a completion.
+  private func reference(_ source: UnitGroup, _ span: CompletionSpan, _ offset: Int, isOwn: Bool) -> Double {
+    source.reference.isEmpty || (isOwn && !needsLiveReference)
+      ? storedReference(source.span.example, offset) : source.reference[span.rows].reduce(0, +)
   }
 
   private func storedReference(_ example: Int, _ offset: Int) -> Double {
@@ -227,5 +263,51 @@ extension PreferenceTask {
         }
       }
     }
+  }
+}
+
+// MARK: - Weights
+
+extension PreferenceTask {
+  /// The factor that the policy gives a group; 1 without a weighting.
+  private func stepWeight(_ source: UnitGroup) -> Double {
+    guard let weighting else { return 1 }
+    var logWeight = 0.0
+    for (offset, index) in source.span.completions.enumerated() {
+      let span = source.unit.completions[index]
+      let sums = TokenSums(
+        policy: source.model.output(of: span), reference: reference(source, span, offset, isOwn: true),
+        entropy: source.model.entropy(of: span), tokens: span.tokenCount)
+      logWeight += weighting.logWeight(of: sums)
+    }
+    return weighting.weight(logWeight, completions: source.span.completions.count)
+  }
+
+  /// Without weights in the divisor it is the number of examples, or that of their weights in the data.
+  package func normalizer(_ expected: Double, for table: StepTable) -> Double {
+    weighting != nil && normalization == .weight ? table.sum(ofColumn: weightColumn) : expected
+  }
+
+  /// The loss that a shared table shows; with group DRO, of the weights that the domains had.
+  package func meanLoss(_ table: StepTable, of examples: [Int]) -> Double {
+    let normalizer = normalizer(normalizer(of: examples), for: table)
+    guard let domains else { return table.sum(ofColumn: 0) / normalizer }
+    let sum = examples.indices.reduce(0) {
+      $0 + domains.share(of: data.dataset.example(examples[$1])) * table[$1, 0]
+    }
+    return sum / normalizer
+  }
+
+  /// What the weights of a step come to: their mean, the share of the examples that are effectively learned from (Kish
+  /// 1965, "Survey sampling", §11.7), and the weight of each domain.
+  package func weightMetrics(_ table: StepTable) -> [(name: String, value: Double)] {
+    var values: [(name: String, value: Double)] = []
+    if weighting != nil {
+      let (sum, count) = (table.sum(ofColumn: weightColumn), Double(table.rows))
+      let squares = (0..<table.rows).reduce(0) { $0 + table[$1, weightColumn] * table[$1, weightColumn] }
+      values = [("weights/mean", sum / count), ("weights/ess", squares > 0 ? sum * sum / (count * squares) : 0)]
+    }
+    guard let domains else { return values }
+    return values + zip(domains.names, domains.weights).map { ("group_dro/\($0)", $1) }
   }
 }

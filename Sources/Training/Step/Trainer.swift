@@ -17,7 +17,7 @@ package final class Trainer {
   package struct PlannedBatch {
     package let units: PlannedUnits
     let survey: (groups: any PromptGroups, units: PlannedUnits, examples: [Int], needsReference: Bool)?
-    /// What the batch's losses and gradients are divided by.
+    /// What the batch's losses and gradients are divided by, unless the step itself determines it.
     package let normalizer: Double
     package var examples: [Int] { units.plan.examples }
   }
@@ -126,7 +126,7 @@ extension Trainer {
     reduction.begin(scale: batch.normalizer * task.magnitude, terms: batch.units.plan.units.count)
     for index in batch.units.ownUnits { try accumulate(index, of: batch, task) }
     try table.share(over: communicator, isStopping: StopRequest.isPending)
-    try reduction.finish(normalizer: batch.normalizer, into: gradients.view)
+    try reduction.finish(normalizer: normalizer(of: batch, task), into: gradients.view)
     let norm = try gradientNorm()
     guard norm.isFinite else {
       throw Fault(.nonFinite, "the norm of the summed gradient is \(norm)", hint: "lower the learning rate")
@@ -191,6 +191,19 @@ extension Trainer {
     if let failure { throw failure }
     guard reduction.add(gradients.view) else { throw badGradient() }
     Watchdog.progress()
+  }
+
+  /// What sums are divided by, from the shared table.
+  ///
+  /// - Throws: ``Fault`` where it is so much smaller than expected that exact sums would lose what Float32 holds.
+  private func normalizer(of batch: PlannedBatch, _ task: any TrainingTask) throws -> Double {
+    let normalizer = task.normalizer(batch.normalizer, for: table)
+    guard normalizer >= batch.normalizer * 0x1p-20 else {
+      throw Fault(
+        .data, "the weights of the step add up to \(normalizer), and those of the data to \(batch.normalizer)",
+        at: "objective.normalization", hint: "use objective.normalization=count, or another alignment of wpo")
+    }
+    return normalizer
   }
 
   private func forEachGroup(_ body: (UnitGroup) throws -> Void) rethrows {

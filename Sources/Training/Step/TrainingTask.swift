@@ -13,8 +13,14 @@ package protocol TrainingTask: AnyObject {
   /// About how large the derivatives of a loss become.
   var magnitude: Double { get }
 
-  /// What the losses and gradients of a batch are divided by; known before anything is computed.
+  /// What the losses and gradients of a batch are divided by, as far as it is known before anything is computed.
   func normalizer(of examples: [Int]) -> Double
+
+  /// What they are divided by when the results of the batch are known.
+  ///
+  /// - Parameters:
+  ///   - expected: what ``normalizer(of:)`` said; sums are scaled by it.
+  func normalizer(_ expected: Double, for table: StepTable) -> Double
 
   /// The groups that must be scored before the losses of a batch, or nil.
   func survey(of examples: [Int]) -> BatchSurvey?
@@ -38,6 +44,10 @@ package protocol TrainingTask: AnyObject {
 
   /// Takes in the shared table when a step is done.
   func observe(_ table: StepTable)
+}
+
+extension TrainingTask {
+  package func normalizer(_ expected: Double, for table: StepTable) -> Double { expected }
 }
 
 /// Groups to be scored before a batch.
