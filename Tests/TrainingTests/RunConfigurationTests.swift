@@ -245,7 +245,7 @@ import Transformer
   static let directory = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().appending(path: "recipes").path(percentEncoded: false)
   static let names = ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).filter {
-    $0.hasSuffix(".yaml") && !$0.hasPrefix("adapt-")
+    $0.hasSuffix(".yaml") && !$0.contains("adapt")
   }.sorted()
 
   @Test func thereAreRecipes() { #expect(Self.names.contains("dpo.yaml") && Self.names.contains("sft.yaml")) }
