@@ -56,6 +56,18 @@ import Testing
     #expect(try plan.mix(sourceWeights: [2, 2], labels: []).source.weights == [1, 1])
   }
 
+  @Test func aPartCountsForItsEffectiveNumberOfExamples() throws {
+    // (1 + 3)²/(1 + 9) = 1.6 of two source examples, whatever their scale; two labels that are worth two.
+    for scale in [0.25, 1, 8] {
+      let mix = try Self.plan {
+        $0.measure = .effective
+        $0.pseudo = 3
+      }.mix(sourceWeights: [scale, 3 * scale], labels: [Self.labels[0], Self.labels[2]])
+      #expect(zip(mix.source.weights, [0.4, 1.2]).allSatisfy { abs($0 - $1) < 1e-15 })
+      #expect(mix.pseudo.weights == [3, 3])
+    }
+  }
+
   @Test func aFactorOfZeroLeavesAPartOut() throws {
     for measure in MixPlan.Measure.allCases {
       let onlyPseudo = try Self.plan {

@@ -110,7 +110,7 @@ package enum AdaptationPreset {
         label:
           judge: {name: reward_model}
           pairing: {name: max_min}
-        mix: {source: 1, pseudo: 1}
+        mix: {measure: effective}
         policy:
           objective: {name: dpo, beta: 0.1}
         """),

@@ -12,6 +12,9 @@ package struct MixPlan: Sendable, Equatable {
     case multipliers
     /// The parts have these shares of all weight, however many examples they have; the mean weight is 1.
     case shares
+    /// The weights of each part add up to its effective number of examples (Σw)²/Σw² times its factor: source examples
+    /// that few others resemble do not outvote labels of the policy's own samples.
+    case effective
   }
 
   package var measure = Measure.multipliers
@@ -49,7 +52,7 @@ package struct MixPlan: Sendable, Equatable {
     let parts = scaled(
       ExampleMix.Part(sourceWeights.map { source == 0 ? 0 : $0 }),
       ExampleMix.Part(labelWeights.map { pseudo == 0 ? 0 : $0 }))
-    guard !parts.source.places.isEmpty || !parts.pseudo.places.isEmpty else {
+    guard !parts.source.isEmpty || !parts.pseudo.isEmpty else {
       throw Fault(
         .data, "no example has a weight", at: "mix", hint: "look at the filters that dropped labels, and at the factors"
       )
@@ -67,10 +70,13 @@ package struct MixPlan: Sendable, Equatable {
     case .multipliers:
       mix.source.scale(by: self.source)
       mix.pseudo.scale(by: self.pseudo)
+    case .effective:
+      mix.source.scale(by: source.isEmpty ? 0 : self.source * source.effectiveCount / source.total)
+      mix.pseudo.scale(by: pseudo.isEmpty ? 0 : self.pseudo * pseudo.effectiveCount / pseudo.total)
     case .shares:
       let count = Double(source.places.count + pseudo.places.count)
       // A part without examples leaves its share to the other one.
-      let whole = (source.places.isEmpty ? 0 : self.source) + (pseudo.places.isEmpty ? 0 : self.pseudo)
+      let whole = (source.isEmpty ? 0 : self.source) + (pseudo.isEmpty ? 0 : self.pseudo)
       mix.source.scale(by: self.source / whole * count / source.total)
       mix.pseudo.scale(by: self.pseudo / whole * count / pseudo.total)
     }
@@ -91,6 +97,8 @@ package struct ExampleMix: Sendable, Equatable {
       places = weights.indices.filter { weights[$0] > 0 }
       self.weights = places.map { weights[$0] }
     }
+
+    var isEmpty: Bool { places.isEmpty }
 
     mutating func scale(by factor: Double) {
       for index in weights.indices { weights[index] *= factor }
