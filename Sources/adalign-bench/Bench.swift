@@ -8,7 +8,7 @@ struct Bench: ParsableCommand {
     commandName: "adalign-bench",
     abstract:
       "Measure training steps, sampling and kernels (JSON lines on stdout), and methods of adaptation (tables).",
-    subcommands: [StepBench.self, SampleBench.self, KernelBench.self, ShiftBench.self])
+    subcommands: [StepBench.self, SampleBench.self, KernelBench.self, WeightBench.self, ShiftBench.self])
 
   static func main() {
     do {

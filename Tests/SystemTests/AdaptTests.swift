@@ -18,7 +18,8 @@ extension SystemTests {
     /// What a round leaves, but for the runs of the trainer.
     private static let stages = [
       "samples.jsonl", "weights/weights.jsonl", "weights/data.jsonl", "reward-model/final/model.safetensors",
-      "labels.jsonl", "labels.json", "mixture.jsonl", "policy/final/model.safetensors", "evaluation.json",
+      "expert.jsonl", "expert.json", "refined-reward-model/final/model.safetensors", "labels.jsonl", "labels.json",
+      "mixture.jsonl", "policy/final/model.safetensors", "evaluation.json",
     ]
     private static let allStages =
       ["rounds/000/evaluation.json"] + ["001", "002"].flatMap { round in stages.map { "rounds/\(round)/\($0)" } }

@@ -83,6 +83,9 @@ extension BadInput {
     adapt("a mixture without labels", 72, ["reward_model.learn_from", "label"]) { _, _ in
       ["label=", "reward_model.learn_from=mixture"]
     },
+    adapt("a refinement without an expert", 72, ["reward_model.refine", "label.expert"]) { _, _ in
+      ["label.expert=", "reward_model.refine={steps: 1}"]
+    },
     adapt("evaluation of nothing", 72, ["evaluate.prompts", "missing"]) { _, _ in ["evaluate.judge.name=gold"] },
     adapt("evaluation by a judge that compares", 72, ["evaluate.judge", "needs scores"]) { fixture, _ in
       ["evaluate={prompts: \(fixture.heldOut), judge: {name: language_model}}"]

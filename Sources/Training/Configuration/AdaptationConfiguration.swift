@@ -70,6 +70,9 @@ package struct AdaptationConfiguration {
     package var refit: Refit
     package var lesson: Lesson
     let training: TrainingTemplate
+    /// How it goes on learning from what the expert answered of the round's samples, before it labels the rest; nil lets
+    /// the expert take a share of the labels instead.
+    let refinement: TrainingTemplate?
   }
 
   package struct EvaluationSettings {
@@ -143,6 +146,16 @@ extension AdaptationConfiguration {
         .configuration, "scores by the reward model of each round cannot be compared", at: "evaluate.judge.model",
         hint: "name the directory of one reward model for all rounds")
     }
+    guard rewardModel?.refinement == nil || label?.expert != nil else {
+      throw Fault(
+        .configuration, "there is no expert whose answers refine the reward model", at: "reward_model.refine",
+        hint: "add label.expert, or leave reward_model.refine out")
+    }
+    guard rewardModel?.refinement == nil || rewardModel?.lesson == .source else {
+      throw Fault(
+        .configuration, "the mixture has the expert's answers already", at: "reward_model.refine",
+        hint: "use learn_from: source, or leave reward_model.refine out")
+    }
     guard rewardModel?.lesson != .mixture || label != nil else {
       throw Fault(
         .configuration, "without labels there is no mixture to learn from", at: "reward_model.learn_from",
@@ -178,6 +191,7 @@ extension AdaptationConfiguration.RewardModelSettings {
     refit = try section.choice("refit", default: .once)
     lesson = try section.choice("learn_from", default: .source)
     training = try TrainingTemplate(section, "train")
+    refinement = section.isTable("refine") ? try TrainingTemplate(section, "refine") : nil
     try section.finish()
   }
 }

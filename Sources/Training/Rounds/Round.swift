@@ -34,6 +34,10 @@ struct Round {
       if needsSamples { try sample() }
       if configuration.weights != nil { try weigh() }
       if trainsRewardModel(on: .source), try trainRewardModel() == .interrupted { return .interrupted }
+      if refinement != nil {
+        try askExpert()
+        if try refineRewardModel() == .interrupted { return .interrupted }
+      }
       if configuration.label != nil { try label() }
       if mixes { try mix() }
       if trainsRewardModel(on: .mixture), try trainRewardModel() == .interrupted { return .interrupted }
@@ -84,20 +88,38 @@ extension Round {
       communicator: communicator)
   }
 
+  /// Asks the expert about random pairs, which are what its answers generalise from.
+  private func askExpert() throws {
+    guard var settings = configuration.label else { return }
+    settings.pairing = try PairingRegistry.make(RandomPairs.name)
+    try stage("asking the expert", files.expertAnswers) {
+      try labelStage(settings, seed: 5).write(
+        try PromptResponses.read(files.samples), onlyBy: .judge, labels: files.expertAnswers,
+        statistics: files.expertStatistics)
+    }
+  }
+
   private func label() throws {
-    guard let settings = configuration.label else { return }
+    guard var settings = configuration.label else { return }
+    // The expert has spoken already, and the reward model speaks for it.
+    if refinement != nil { settings.expert = nil }
     try stage("labelling", files.labels) {
-      let labeller = try Labeller(settings, judges, seed: seed(4))
-      try LabelStage(settings: settings, labeller: labeller, round: number, communicator: communicator).write(
+      try labelStage(settings, seed: 4).write(
         try PromptResponses.read(files.samples), labels: files.labels, statistics: files.labelStatistics)
     }
+  }
+
+  private func labelStage(_ settings: LabelSettings, seed purpose: UInt64) throws -> LabelStage {
+    LabelStage(
+      settings: settings, labeller: try Labeller(settings, judges, seed: seed(purpose)), round: number,
+      communicator: communicator)
   }
 
   private func mix() throws {
     try stage("mixing", files.mixture) {
       try communicator.doOnRankZero {
         let mix = try MixStage(plan: configuration.mix, source: sourceData).write(
-          labels: files.labels, to: files.mixture)
+          labels: [files.labels] + (refinement == nil ? [] : [files.expertAnswers]), to: files.mixture)
         let (source, pseudo) = (mix.source, mix.pseudo)
         log.notice(
           """
@@ -162,10 +184,16 @@ extension Round {
     return settings.refit == .eachRound || number == 1
   }
 
+  /// How the reward model learns from what the expert answered; nil where it does not.
+  private var refinement: TrainingTemplate? { configuration.rewardModel?.refinement }
+
   /// The newest reward model before or in this round; nil if there is none.
-  private var rewardModel: String? {
+  private var rewardModel: String? { newest { [$0.refinedRewardModel, $0.rewardModel] } }
+
+  /// The first directory that is there of those of this round, the one before, and so on.
+  private func newest(_ directories: (RoundFiles) -> [String]) -> String? {
     guard configuration.rewardModel != nil else { return nil }
-    return (0...number).reversed().map { RoundFiles(run: configuration.run, round: $0).rewardModel }
+    return (0...number).reversed().flatMap { directories(RoundFiles(run: configuration.run, round: $0)) }
       .first { FileSystem.isDirectory($0) }
   }
 
@@ -177,6 +205,16 @@ extension Round {
     ]
     filling.append(("data.train", settings.lesson == .mixture && number > 0 ? [files.mixture] : sourceData))
     return try train("reward model", settings.training, filling, result: files.rewardModel)
+  }
+
+  /// Lets the reward model of the source data learn from all that the expert answered so far.
+  private func refineRewardModel() throws -> TrainingRun.Outcome {
+    guard let refinement, let beginning = newest({ [$0.rewardModel] }) else { return .finished }
+    let answers = (1...number).map { RoundFiles(run: configuration.run, round: $0).expertAnswers }
+    let filling: [TrainingTemplate.Filling] = [
+      ("run", [files.refinementRun]), ("model", [beginning]), ("seed", ["\(seed(6) >> 1)"]), ("data.train", answers),
+    ]
+    return try train("reward model with the expert's answers", refinement, filling, result: files.refinedRewardModel)
   }
 
   private func trainPolicy() throws -> TrainingRun.Outcome {

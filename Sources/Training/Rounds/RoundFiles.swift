@@ -13,6 +13,9 @@ struct RoundFiles {
   var samples: String { "\(directory)/samples.jsonl" }
   /// Weights of the source data towards the round's policy.
   var weights: String { "\(directory)/weights" }
+  /// Pairs that the expert answered for the reward model to learn from, and what became of all that were proposed.
+  var expertAnswers: String { "\(directory)/expert.jsonl" }
+  var expertStatistics: String { "\(directory)/expert.json" }
   /// Pairs of the policy's responses with their labels.
   var labels: String { "\(directory)/labels.jsonl" }
   /// What became of the candidates, as JSON.
@@ -21,9 +24,11 @@ struct RoundFiles {
   var mixture: String { "\(directory)/mixture.jsonl" }
   /// Runs of the trainer.
   var rewardModelRun: String { "\(directory)/reward-model" }
+  var refinementRun: String { "\(directory)/refined-reward-model" }
   var policyRun: String { "\(directory)/policy" }
   /// What they end with.
   var rewardModel: String { "\(rewardModelRun)/final" }
+  var refinedRewardModel: String { "\(refinementRun)/final" }
   var policy: String { "\(policyRun)/final" }
   /// How the policy fares, as JSON.
   var evaluation: String { "\(directory)/evaluation.json" }

@@ -8,6 +8,8 @@ struct RoundSummary {
   let evaluation: RoundEvaluation?
   /// The label statistics' JSON; nil where nothing was labelled.
   let labels: JSONValue?
+  /// The statistics of what the expert answered for the reward model; nil where it was not asked.
+  let expert: JSONValue?
   /// The weight report's JSON; nil where nothing was weighed.
   let weights: JSONValue?
 
@@ -16,6 +18,7 @@ struct RoundSummary {
     evaluation =
       FileSystem.exists(files.evaluation) ? try RoundEvaluation(contentsOf: files.evaluation) : nil
     labels = try Self.json(files.labelStatistics)
+    expert = try Self.json(files.expertStatistics)
     weights = try Self.json("\(files.weights)/\(Weighing.reportFile)")?["weights"]
   }
 
@@ -28,7 +31,7 @@ struct RoundSummary {
   var line: [UInt8] {
     let row = JSONObject([
       ("round", .integer(Int64(round))), ("evaluation", evaluation?.json ?? .null), ("labels", labels ?? .null),
-      ("weights", weights ?? .null),
+      ("expert", expert ?? .null), ("weights", weights ?? .null),
     ])
     return JSONValue.object(row).serialized() + [UInt8(ascii: "\n")]
   }

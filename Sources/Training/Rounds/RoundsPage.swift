@@ -68,17 +68,25 @@ struct RoundTables {
     guard !known.isEmpty else { return }
     page.heading("Labels", level: level)
     var table = Table([
-      .number("round"), .number("proposed"), .number("kept"), .number("by judge"), .number("confidence"),
+      .number("round"), .number("expert's"), .number("proposed"), .number("kept"), .number("by judge"),
+      .number("confidence"),
       .number("consistency"), .number("longer wins"),
     ])
     for (round, json) in known {
       let text = { (key: ByteString) -> Table.Cell in .text(json[key]?.doubleValue.map(\.brief) ?? "–") }
+      let expert = rounds.first { $0.round == round }?.expert?["judged"]?.doubleValue
       table.row([
-        "\(round)", text("proposed"), text("kept"), text("judged"), text("mean_confidence"), text("consistency"),
+        "\(round)", .text(expert.map(\.brief) ?? "–"), text("proposed"), text("kept"), text("judged"),
+        text("mean_confidence"), text("consistency"),
         text("longer_wins"),
       ])
     }
-    page.table(table, caption: "What became of the pairs of the policy's responses; consistency is over both orders.")
+    page.table(
+      table,
+      caption: """
+        What became of the pairs of the policy's responses; the expert's were answered for the reward model to learn from; \
+        consistency is over both orders.
+        """)
     let reasons = Set(known.flatMap { $0.json["dropped"]?.objectValue?.members.map(\.key.description) ?? [] }).sorted()
     guard !reasons.isEmpty else { return }
     page.chart(
