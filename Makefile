@@ -10,7 +10,7 @@ endif
 BUILD := swift build -c release --explicit-target-dependency-import-check error
 TEST := swift test -c release --skip-build
 SWIFT_SOURCES := Package.swift Sources Tests
-SCRIPTS := $(wildcard cluster/*.sh cluster/*.sbatch docs/*.sh recipes/*.sh) .ci/run
+SCRIPTS := $(wildcard cluster/*.sh cluster/*.sbatch docs/*.sh recipes/*.sh Tests/cluster/*.sh) .ci/run Tests/cluster/slurm-sim
 
 .PHONY: help setup build test demo format lint bench clean
 

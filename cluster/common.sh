@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2034 # the variables are for the launchers
-# What the launchers share: the command line, the environment of the ranks, and a polite end.
+# What the launchers share: the command line and the environment of the ranks.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-adalign=$root/.build/release/adalign
+adalign=${ADALIGN_PROGRAM-$root/.build/release/adalign}
+# shellcheck source-path=SCRIPTDIR source=supervise.sh
+source "$root/cluster/supervise.sh"
 
-# A lost host is noticed after 30 s; Open MPI's own setting is 485 s.
-keepalive=(--mca oob_tcp_keepalive_time 15 --mca oob_tcp_keepalive_intvl 5 --mca oob_tcp_keepalive_probes 3)
-
-say() { echo "${0##*/}: $*" >&2; }
+# Batch systems run a copy of the script under another name; they set `me`.
+say() { echo "${me-${0##*/}}: $*" >&2; }
 
 # Exit code 64: the command line is wrong, trying again is pointless.
 refuse() {
@@ -18,73 +18,86 @@ refuse() {
 # Prints the comment at the top of the launcher.
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
 
-# [-n RANKS] [-t THREADS] [--] ARGUMENT…: sets `ranks` (empty: not given), `threads` and `arguments`.
+# [-n RANKS] [-t THREADS] [-r RESTARTS] [-x NAME]… [--] ARGUMENT…: sets `ranks` (empty: not given), `threads`,
+# `restarts`, `exports` and `arguments`. Some batch systems give a script no arguments: then ADALIGN_ARGUMENTS has them.
 parse() {
-  ranks='' threads=1
+  if (($# == 0)); then
+    read -ra arguments <<<"${ADALIGN_ARGUMENTS-}"
+    set -- ${arguments[@]+"${arguments[@]}"}
+  fi
+  ranks='' threads=1 restarts='' exports=()
   while (($#)); do
     case $1 in
       -h | --help) usage && exit ;;
-      -n | -t)
-        [[ ${2-} =~ ^[1-9][0-9]*$ ]] || refuse "$1 wants a positive number, got '${2-}'"
-        if [[ $1 == -n ]]; then ranks=$2; else threads=$2; fi
-        shift 2
-        ;;
+      -n) ranks=$(number "$@") ;;
+      -t) threads=$(number "$@") ;;
+      -r) restarts=$(number "$@") ;;
+      -x) pass_on "${2-}" ;;
       --) shift && break ;;
       -*) refuse "unknown option $1 (adalign's own arguments go after --)" ;;
       *) break ;;
     esac
+    shift 2
   done
   arguments=("$@")
-  ((${#arguments[@]})) || refuse "nothing to run; try --help"
+  ((${#arguments[@]})) || refuse 'nothing to run; try --help'
   [[ -x $adalign ]] || refuse "$adalign is missing; run 'make build'"
+  restarts=${restarts:-$(usual_restarts)}
 }
 
-# Binding is left to the kernel, so that two runs do not share core 0 and every rank has room for its threads.
-# Whoever knows the machine better sets the same variables before the start.
+number() {
+  [[ ${2-} =~ ^(0|[1-9][0-9]{0,5})$ && ($1 == -r || $2 != 0) ]] || refuse "$1 wants a positive number, got '${2-}'"
+  echo "$2"
+}
+
+# Only these commands go on where an earlier attempt ended.
+usual_restarts() {
+  case ${arguments[0]} in
+    train | adapt | label) echo 3 ;;
+    *) echo 0 ;;
+  esac
+}
+
+# Rank 0 has the environment of mpirun and asks the APIs; no other rank needs a key, and -x sends it over the network.
+pass_on() {
+  [[ $1 =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || refuse "-x wants the name of a variable, got '$1'"
+  if [[ $1 =~ KEY|TOKEN|SECRET|PASSWORD ]]; then refuse "-x $1: secrets stay with rank 0, which alone needs them"; fi
+  exports+=("$1")
+}
+
+# The defaults of a launch; whoever knows the machine better sets the same variables before the start.
 set_environment() {
   export OPENBLAS_NUM_THREADS=$threads
+  # Binding is left to the kernel, so that two runs do not share core 0 and every rank has room for its threads.
   export OMPI_MCA_hwloc_base_binding_policy=${OMPI_MCA_hwloc_base_binding_policy-none}
+  # A lost host is noticed after 15 + 3 · 5 s; Open MPI's own settings take 485 s.
+  export OMPI_MCA_oob_tcp_keepalive_time=${OMPI_MCA_oob_tcp_keepalive_time-15}
+  export OMPI_MCA_oob_tcp_keepalive_intvl=${OMPI_MCA_oob_tcp_keepalive_intvl-5}
+  export OMPI_MCA_oob_tcp_keepalive_probes=${OMPI_MCA_oob_tcp_keepalive_probes-3}
   if ((EUID == 0)); then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 }
 
-# Turns the first of these signals into USR1 for the launcher, which hands it to every rank at once: save, exit 75.
-# (TERM would make mpirun kill its nodes one after the other.) A second INT kills the ranks.
-translate() {
-  local signal
-  launcher='' repeater='' requests=0
-  # shellcheck disable=SC2064 # expanded now
-  for signal; do trap "request $signal" "$signal"; done
+# Sets `remote`, mpirun's options for the variables that ranks on other hosts need; there they inherit nothing.
+pass_environment() {
+  local name
+  remote=()
+  for name in OPENBLAS_NUM_THREADS OPENBLAS_CORETYPE LD_LIBRARY_PATH ADALIGN_CACHE ${exports[@]+"${exports[@]}"}; do
+    if [[ -n ${!name-} ]]; then remote+=(-x "$name"); fi
+  done
 }
 
-request() {
-  ((requests += 1))
-  if ((requests == 1)); then
-    ask_to_save
-    say "$1: asking the ranks to save and stop" || true
-  elif [[ $1 == INT ]]; then
-    kill -TERM "$launcher" || true
-    say 'killing the ranks' || true
-  fi
+# hosts_of FILE: a batch system's list, with a line for each rank, as a hostfile. A host that is named once must not get
+# as many ranks as it has cores, as mpirun would have it.
+hosts_of() {
+  awk '!($1 in slots) { order[++hosts] = $1 } { slots[$1]++ }
+       END { for (i = 1; i <= hosts; i++) print order[i], "slots=" slots[order[i]] }' "$1" >"$scratch/hosts"
+  echo "$scratch/hosts"
 }
 
-# Again and again, because mpirun loses a signal that comes while it starts; to the ranks, one or many are the same.
-ask_to_save() {
-  kill -USR1 "$launcher" || return 0
-  while sleep 5 && kill -USR1 "$launcher"; do :; done &
-  repeater=$!
-} >/dev/null 2>&1
-
-# Runs the launcher, mpirun or srun, and returns its exit code.
-run() {
-  local status=0
-  trap : PIPE # a closed terminal or a dead `tee` must not end this script before the ranks
-  set -m      # a process group of its own: Ctrl-C in a terminal must not reach the launcher directly
-  "$@" &
-  launcher=$!
-  set +m
-  if ((requests)); then ask_to_save; fi
-  while kill -0 "$launcher" 2>/dev/null; do wait "$launcher" || true; done # a trap ends `wait` early
-  wait "$launcher" || status=$?
-  kill "$repeater" 2>/dev/null || true
-  return "$status"
+# Cores, not hardware threads, and only those this process may use.
+count_cores() {
+  local cores allowed
+  cores=$(lscpu --parse=CORE,SOCKET | grep -v '^#' | sort -u | wc -l)
+  allowed=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
+  echo $((cores < allowed ? cores : allowed))
 }

@@ -9,6 +9,8 @@ struct Command {
   var directory: String
   /// What the environment holds besides; a key for an API it never has by itself.
   var variables: [String: String] = [:]
+  /// What is called.
+  var executable = Command.program
 
   /// The release build: beside this test bundle, or else in the package.
   static let program: String = {
@@ -27,7 +29,7 @@ struct Command {
     let capture = "\(directory)/\(UUID().uuidString)"
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = launcher + [Self.program] + arguments
+    process.arguments = launcher + [executable] + arguments
     process.currentDirectoryURL = URL(fileURLWithPath: directory)
     process.environment = environment
     process.standardInput = FileHandle.nullDevice

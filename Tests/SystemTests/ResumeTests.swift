@@ -66,6 +66,19 @@ extension SystemTests {
       try await finish(ranks: 3)
     }
 
+    // A launcher ends an mpirun whose ranks are gone by this file.
+    @Test("a run promises progress within its watchdog's limit and ten seconds")
+    func heartbeat() async throws {
+      let variables = ["ADALIGN_HEARTBEAT": workspace("heartbeat")]
+      let running = try workspace.command(
+        ["train", fixture.recipe, "run=run", "watchdog=30"], ranks: 2, variables: variables
+      ).start()
+      try await eventually("step 5") { run.steps.last ?? 0 >= 5 }
+      let line = try String(contentsOfFile: workspace("heartbeat"), encoding: .utf8)
+      #expect(line.wholeMatch(of: /\s*40 [1-9]\d*\n/) != nil, "\(line)")
+      #expect(try await running.outcome().status == 0)
+    }
+
     /// Stops the run when it has done some steps, and checks that it was saved where it stopped.
     private func stop(_ signal: Int32, ranks: Int?) async throws {
       let running = try start(ranks: ranks)

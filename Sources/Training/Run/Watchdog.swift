@@ -15,18 +15,19 @@ enum Watchdog {
     guard seconds > 0 else { return }
     progress()
     guard limit.exchange(seconds, ordering: .relaxed) == 0 else { return }
-    let name = "rank \(rank)"
     var thread = pthread_t()
-    let context = Unmanaged.passRetained(Name(name)).toOpaque()
+    let context = Unmanaged.passRetained(Watched(rank: rank)).toOpaque()
     pthread_create(
       &thread, nil,
       { context in
-        let name = Unmanaged<Name>.fromOpaque(context!).takeRetainedValue().text
+        let watched = Unmanaged<Watched>.fromOpaque(context!).takeRetainedValue()
         while true {
-          sleep(1)
-          let idle = monotonicSeconds() - Watchdog.lastProgress.load(ordering: .relaxed)
+          let last = Watchdog.lastProgress.load(ordering: .relaxed)
           let limit = Watchdog.limit.load(ordering: .relaxed)
-          if limit > 0, idle > limit { giveUp(name, idle) }
+          watched.heartbeat?.tell(limit: limit, progress: last)
+          let idle = monotonicSeconds() - last
+          if limit > 0, idle > limit { giveUp(watched.name, idle) }
+          sleep(1)
         }
       }, context)
     pthread_detach(thread)
@@ -38,9 +39,14 @@ enum Watchdog {
   /// Tells that something was finished.
   static func progress() { lastProgress.store(monotonicSeconds(), ordering: .relaxed) }
 
-  private final class Name {
-    let text: String
-    init(_ text: String) { self.text = text }
+  private final class Watched {
+    let name: String
+    var heartbeat: Heartbeat?
+
+    init(rank: Int) {
+      name = "rank \(rank)"
+      heartbeat = Heartbeat(rank: rank)
+    }
   }
 }
 
