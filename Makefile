@@ -10,12 +10,13 @@ endif
 BUILD := swift build -c release --explicit-target-dependency-import-check error
 TEST := swift test -c release --skip-build
 SWIFT_SOURCES := Package.swift Sources Tests
-SCRIPTS := $(wildcard cluster/*.sh cluster/*.sbatch docs/*.sh recipes/*.sh Tests/cluster/*.sh) .ci/run Tests/cluster/slurm-sim
+SCRIPTS := $(wildcard cluster/*.sh cluster/*.sbatch docs/*.sh recipes/*.sh Tests/cluster/*.sh Tests/cluster/*-sim) \
+  Tests/cluster/simulated-hosts .ci/run
 
-.PHONY: help setup build test demo format lint bench clean
+.PHONY: help setup build test test-cluster demo format lint bench clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: ## install missing Debian packages, check the Swift toolchain
 	@cluster/setup.sh
@@ -27,6 +28,10 @@ test: lint ## check the format, build, run the unit tests, then the system tests
 	$(BUILD) --build-tests
 	$(TEST) --skip '^SystemTests'
 	$(TEST) --filter '^SystemTests'
+
+test-cluster: build ## the fault matrix on simulated hosts, a row at a time; needs root and network namespaces
+	cluster/setup.sh --tests
+	Tests/cluster/run.sh
 
 demo: build ## align a small model on two ranks
 	./recipes/demo.sh

@@ -26,9 +26,10 @@ let package = Package(
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CSIMD"),
+    .systemLibrary(name: "CLinux"),
 
     // The library, from the bottom up.
-    .target(name: "AlignmentCore"),
+    .target(name: "AlignmentCore", dependencies: ["CLinux"]),
     .target(name: "JSON"),
     .target(
       name: "Kernels", dependencies: ["COpenBLAS", "CSIMD", "AlignmentCore"], swiftSettings: instructionSet + unchecked),

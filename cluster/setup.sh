@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, and checks that Swift is new enough. `make` calls it before it builds.
+# With --tests also what `make test-cluster` needs: sshd and namespaces for simulated hosts, Slurm, tools that break files.
 
 set -euo pipefail
 
@@ -7,6 +8,7 @@ packages=(
   libopenmpi-dev openmpi-bin libopenblas-dev zlib1g-dev libzstd-dev libonig-dev libssl-dev libcurl4-openssl-dev
   libsqlite3-dev pkg-config shellcheck
 )
+test_packages=(openssh-server openssh-client iproute2 munge slurmctld slurmd slurm-client strace e2fsprogs)
 swift_needed=6.2
 
 installed() { [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
@@ -39,6 +41,14 @@ check_swift() {
   fi
 }
 
+case ${1-} in
+  --tests) packages+=("${test_packages[@]}") ;;
+  '') ;;
+  *)
+    sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+    exit 64
+    ;;
+esac
 missing=()
 for package in "${packages[@]}"; do
   installed "$package" || missing+=("$package")

@@ -10,12 +10,12 @@ adapt() { adalign adapt recipes/demo-adapt.yaml run="runs/demo/$1" "${@:2}"; }
 
 rm -rf runs/demo
 for domain in source target; do
-  .build/release/adalign world generate --output "runs/demo/world/$domain" --domain "$domain"
+  .build/release/adalign world generate --output "runs/demo/world/$domain" --domain "$domain" --pairs 4096
 done
 adalign train recipes/demo-sft.yaml
 adapt source weights= reward_model= label=
 adapt weighted reward_model= label=
-adapt pseudo-labelled weights= mix.source=0 label.expert=
+adapt pseudo-labelled weights= mix.source=0 label.expert= reward_model.refine=
 adapt combined
 adapt oracle weights= reward_model= label= data.source=runs/demo/world/target/preferences.jsonl
 echo

@@ -12,18 +12,22 @@ package struct Fault: Error, Sendable, CustomStringConvertible {
     case missingInput = 66
     /// The machine or the MPI environment is not as needed (`EX_UNAVAILABLE`).
     case environment = 69
+    /// Hosts run different programs or libraries, or were asked for different things (`EX_SOFTWARE`).
+    case mismatch = 70
     /// Memory or another resource of the system ran out (`EX_OSERR`).
     case resource = 71
     /// The configuration is wrong.
     case configuration = 72
     /// An output cannot be written (`EX_CANTCREAT`).
     case unwritable = 73
-    /// No progress: a rank or a peer hangs.
-    case watchdog = 74
+    /// Nothing gets on: a peer hangs, or checkpoints fail again and again. Starting again may help.
+    case noProgress = 74
     /// Saved on request; starting again goes on.
     case interrupted = 75
     /// A loss, gradient or weight is not finite.
     case nonFinite = 76
+    /// Ranks hold different weights.
+    case diverged = 77
   }
 
   package let kind: Kind

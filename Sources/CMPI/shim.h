@@ -13,5 +13,7 @@ static inline MPI_Op adalign_op_sum(void) { return MPI_SUM; }
 static inline MPI_Op adalign_op_min(void) { return MPI_MIN; }
 static inline MPI_Op adalign_op_max(void) { return MPI_MAX; }
 static inline MPI_Status *adalign_status_ignore(void) { return MPI_STATUS_IGNORE; }
+static inline MPI_Status *adalign_statuses_ignore(void) { return MPI_STATUSES_IGNORE; }
+static inline MPI_Request adalign_request_null(void) { return MPI_REQUEST_NULL; }
 static inline void *adalign_in_place(void) { return MPI_IN_PLACE; }
 static inline int adalign_set_errors_return(MPI_Comm comm) { return MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN); }

@@ -25,6 +25,12 @@ package final class AtomicFile {
     if !isCommitted { unlink(temporary) }
   }
 
+  /// Refuses a file that could not appear, before any work is done for it.
+  package static func check(_ path: String) throws {
+    try FileSystem.checkParent(of: path)
+    _ = try AtomicFile(path: path)
+  }
+
   /// Writes a whole file.
   package static func write(_ path: String, _ bytes: [UInt8]) throws {
     try write(path) { try $0.append(bytes) }

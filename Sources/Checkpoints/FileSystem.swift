@@ -15,6 +15,12 @@ package enum FileSystem {
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// Whether `path` is a directory, and no link to one.
+  static func isPlainDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
   /// Makes a directory and its missing parents; an existing directory is fine.
   package static func makeDirectory(_ path: String) throws {
     if isDirectory(path) { return }

@@ -37,7 +37,8 @@ package final class RunLock {
   }
 
   private func describeHolder() throws {
-    let text = Array("host=\(Self.hostName()) pid=\(getpid()) started=\(Self.timeText())\n".utf8)
+    let job = Self.job.map { " job=\($0)" } ?? ""
+    let text = Array("host=\(Host.name) pid=\(getpid())\(job) started=\(Self.timeText())\n".utf8)
     guard ftruncate(descriptor, 0) == 0, pwrite(descriptor, text, text.count, 0) == text.count else {
       throw Fault.system(.unwritable, "cannot write lock file", path, errno)
     }
@@ -50,10 +51,12 @@ package final class RunLock {
     return text.isEmpty ? "unknown" : String(decoding: text, as: UTF8.self)
   }
 
-  private static func hostName() -> String {
-    var buffer = [CChar](repeating: 0, count: 256)
-    guard gethostname(&buffer, buffer.count - 1) == 0 else { return "unknown" }
-    return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  /// What the scheduler calls this job: Slurm, PBS, LSF or SGE.
+  private static var job: String? {
+    for name in ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID"] as [String] {
+      if let text = getenv(name).map({ String(cString: $0) }), !text.isEmpty { return text }
+    }
+    return nil
   }
 
   private static func timeText() -> String {

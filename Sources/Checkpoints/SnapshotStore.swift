@@ -27,6 +27,7 @@ package struct SnapshotStore: Sendable {
   /// Makes an empty staging directory for a step, removes those of failed attempts, and returns its path.
   package func begin(step: Int) throws -> String {
     precondition(step >= 0, "step \(step)")
+    try Self.injectFailure(at: .save, step, directory)
     try FileSystem.makeDirectory(directory)
     try removeStale()
     let staging = "\(directory)/\(Self.stagingPrefix)\(Self.name(step))"
@@ -41,6 +42,8 @@ package struct SnapshotStore: Sendable {
   ) throws -> ShardFile {
     precondition(Self.isFileName(name), "shard name \(name)")
     let step = Self.stagedStep(staging)
+    FaultInjection.reach(.write, step: step)
+    try Self.injectFailure(at: .write, step, "\(staging)/\(name)")
     let all = metadata.merging(["format": "pt", "step": String(step)]) { _, fixed in fixed }
     let written = try SafetensorsWriter.write(path: "\(staging)/\(name)", tensors: tensors, metadata: all)
     return ShardFile(name: name, bytes: written.bytes, sha256: written.sha256.hex)
@@ -51,6 +54,8 @@ package struct SnapshotStore: Sendable {
   /// A snapshot of the same step that is there already is replaced.
   package func commit(staging: String, manifest: SnapshotManifest) throws {
     precondition(manifest.step == Self.stagedStep(staging), "manifest of step \(manifest.step) in \(staging)")
+    FaultInjection.reach(.commit, step: manifest.step)
+    try Self.injectFailure(at: .commit, manifest.step, staging)
     try AtomicFile.write("\(staging)/\(Self.manifestName)", manifest.encoded())
     let target = path(step: manifest.step)
     if FileSystem.exists(target) { try replace(target, by: staging) } else { try FileSystem.move(staging, to: target) }
@@ -60,6 +65,9 @@ package struct SnapshotStore: Sendable {
   /// The manifest of a step, checked against its own digest but not against the files.
   package func manifest(step: Int) throws -> SnapshotManifest {
     let path = "\(self.path(step: step))/\(Self.manifestName)"
+    guard FileSystem.isPlainDirectory(self.path(step: step)) else {
+      throw Fault(.data, "the snapshot is not a directory", at: self.path(step: step), hint: SnapshotFault.hint)
+    }
     let bytes = try SnapshotFault.damaged { try FileSystem.readWhole(path, limit: 1 << 28, followLinks: false) }
     let manifest = try SnapshotManifest(encoded: bytes, path: path)
     guard manifest.step == step else {
@@ -150,6 +158,11 @@ extension SnapshotStore {
   /// Whether a shard may be called this.
   static func isFileName(_ name: String) -> Bool {
     FileSystem.isPlainName(name) && name != manifestName && !name.hasPrefix(".")
+  }
+
+  private static func injectFailure(at point: FaultInjection.Point, _ step: Int, _ path: String) throws {
+    guard let code = FaultInjection.failure(at: point, step: step) else { return }
+    throw Fault.system(.unwritable, "cannot write file", path, code)
   }
 
   private static func stagedStep(_ staging: String) -> Int {

@@ -21,14 +21,22 @@ package protocol Communicator: AnyObject {
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws
   /// Replaces the values on every rank by their reduction over all ranks; meant for short tables.
   func allReduce(_ operation: ReductionOperator, _ values: UnsafeMutableBufferPointer<Double>) throws
+  /// Replaces the values on every rank by their sums over all ranks; as long as they like.
+  func sum(_ values: UnsafeMutableBufferPointer<Int64>) throws
+  func sum(_ values: UnsafeMutableBufferPointer<Float>) throws
   /// Sends to one rank while receiving from another; the lengths of the two messages may differ.
   func exchange(
     send: UnsafeRawBufferPointer, to destination: Int, receive: UnsafeMutableRawBufferPointer, from source: Int) throws
+  /// A ring over the same ranks for another thread, or nil where only one thread of a rank can communicate. Every rank
+  /// must call it.
+  func makeRingChannel() throws -> (any RingChannel)?
   /// Ends all ranks at once with an exit code in 1…125.
   func abort(code: Int32) -> Never
 }
 
 extension Communicator {
+  package func makeRingChannel() throws -> (any RingChannel)? { nil }
+
   /// Reduces a single number.
   package func allReduce(_ operation: ReductionOperator, _ value: Double) throws -> Double {
     var value = value

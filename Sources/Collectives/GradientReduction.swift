@@ -1,9 +1,4 @@
 import AlignmentCore
-import Kernels
-
-#if canImport(Glibc)
-  import Glibc
-#endif
 
 /// Adds the gradients of all units of a step over all ranks and leaves each rank the mean of its shard.
 package final class GradientReduction {
@@ -16,27 +11,20 @@ package final class GradientReduction {
   }
 
   package let mode: Mode
+  private let sums: any GradientSums
   private let sharding: Sharding
-  private let communicator: any Communicator
-  /// One Int64 (exact) or one Float (fast) per parameter, and the scratch of the ring.
-  private let integers: IntegerBuffer?
-  private let integerScratch: IntegerBuffer?
-  private let floats: FloatBuffer?
-  private let floatScratch: FloatBuffer?
-  /// Exponents of the normaliser for which every scaled term and the scale itself are normal Float32 numbers.
-  private static let exponents = -60...60
-  private var exponent = 0
-  private var limit: Float = 0
+  private let rank: Int
+  private let shard: [Range<Int>]
 
-  package init(_ mode: Mode, _ sharding: Sharding, over communicator: any Communicator) throws {
+  package init(_ mode: Mode, _ sharding: Sharding, rank: Int) throws {
     self.mode = mode
     self.sharding = sharding
-    self.communicator = communicator
-    let purpose = "gradient sums"
-    integers = mode == .exact ? try IntegerBuffer(count: sharding.count, purpose: purpose) : nil
-    integerScratch = mode == .exact ? try IntegerBuffer(count: Ring.pieceCount, purpose: purpose) : nil
-    floats = mode == .fast ? try FloatBuffer(count: sharding.count, purpose: purpose) : nil
-    floatScratch = mode == .fast ? try FloatBuffer(count: Ring.pieceCount, purpose: purpose) : nil
+    self.rank = rank
+    shard = sharding.shard(ofRank: rank)
+    switch mode {
+    case .exact: sums = try ExactSums(sharding)
+    case .fast: sums = try FastSums(sharding)
+    }
   }
 
   /// Clears the sums.
@@ -44,47 +32,93 @@ package final class GradientReduction {
   /// - Parameters:
   ///   - scale: about how large the total will be: what it will be divided by, times how large the mean is. Terms are
   ///     scaled by the power of two nearest to it; beyond 2^±60 exact sums refuse every term that is not 0.
-  ///   - terms: how many gradients will be added over all ranks.
-  package func begin(scale: Double, terms: Int) {
-    let nearest = log2(scale).rounded()
-    let isUsable = nearest >= Double(Self.exponents.lowerBound) && nearest <= Double(Self.exponents.upperBound)
-    exponent = isUsable ? Int(nearest) : 0
-    limit = isUsable ? 1024 / Float(max(terms, 1)) : 0
-    if let integers { memset(integers.base, 0, integers.count * MemoryLayout<Int64>.stride) }
-    if let floats { Elementwise.clear(floats.view) }
-  }
-
-  /// Adds the gradient of one unit.
-  ///
-  /// - Returns: whether every element was finite and, when exact, within the range of the sums.
-  package func add(_ gradients: FloatView) -> Bool {
-    if let integers {
-      let scale = Float(sign: .plus, exponent: -exponent, significand: 1)
-      return ExactSum.accumulate(gradients, scale: scale, limit: limit, into: integers.base)
-    }
-    guard let floats else { preconditionFailure("a reduction has integers or floats") }
-    Elementwise.add(gradients.base, into: floats.view.base, count: gradients.count)
-    return Elementwise.sumOfSquares(gradients).isFinite
-  }
+  ///   - terms: how many terms will be added to an element over all ranks.
+  package func begin(scale: Double, terms: Int) { sums.begin(scale: scale, terms: terms) }
 
   /// The largest magnitude that an element of a unit's gradient may have.
-  package var largestTerm: Double { mode == .exact ? Double(limit) * exp2(Double(exponent)) : .infinity }
+  package var largestTerm: Double { sums.largestTerm }
 
-  /// Adds the sums of all ranks and writes total / normalizer into the own shard of an arena.
-  package func finish(normalizer: Double, into gradients: FloatView) throws {
-    let shard = sharding.range(ofRank: communicator.rank)
-    if let integers, let integerScratch {
-      try Ring.reduceScatter(integers.base, sharding, scratch: integerScratch.base, over: communicator) {
-        ExactSum.add($0, into: $1, count: $2)
-      }
-      ExactSum.convert(
-        integers.base + shard.lowerBound, scale: exp2(Double(exponent)) / normalizer, into: gradients[shard])
+  /// Adds a range of the gradient of one unit; nil adds all of it.
+  ///
+  /// - Returns: whether every element was finite and, when exact, within the range of the sums.
+  package func add(_ gradients: FloatView, _ range: Range<Int>? = nil) -> Bool {
+    let range = range ?? 0..<gradients.count
+    return sums.add(gradients[range], at: range.lowerBound)
+  }
+
+  /// Adds rows of the gradient of a table.
+  ///
+  /// - Returns: as ``add(_:_:)``.
+  package func add(_ rows: TableRows) -> Bool {
+    var isSound = true
+    for index in 0..<rows.count {
+      let (row, start) = rows[index]
+      isSound = sums.add(row, at: start) && isSound
     }
-    if let floats, let floatScratch {
-      try Ring.reduceScatter(floats.view.base, sharding, scratch: floatScratch.view.base, over: communicator) {
-        Elementwise.add($0, into: $1, count: $2)
+    return isSound
+  }
+
+  /// Whether the rows may be added.
+  func admits(_ rows: TableRows) -> Bool { sums.admits(rows.values) }
+
+  /// Adds what of the rows lies in the own shard, whose buckets are reduced already.
+  func addToShard(_ rows: TableRows) {
+    for index in 0..<rows.count {
+      let (row, first) = rows[index]
+      var start = first
+      while start < first + row.count {
+        let block = start / Sharding.blockSize
+        let end = min(sharding.range(ofBlock: block).upperBound, first + row.count)
+        if sharding.rank(ofBlock: block) == rank { _ = sums.add(row[start - first..<end - first], at: start) }
+        start = end
       }
-      Elementwise.scale(floats.view[shard], by: Float(1 / normalizer), into: gradients[shard])
     }
+  }
+
+  /// Adds up a bucket of all ranks; no more may be added to it but rows to the own shard.
+  func reduce(bucket: Int, over transport: BucketTransport) throws {
+    try sums.reduce(bucket: bucket, of: sharding, over: transport)
+  }
+
+  /// Writes total / normalizer into the own shard of an arena, when all buckets are reduced.
+  package func means(normalizer: Double, into gradients: FloatView) {
+    for piece in shard { sums.mean(of: piece, normalizer: normalizer, into: gradients) }
+  }
+
+  /// Adds the sums of all ranks and writes total / normalizer into the own shard of an arena, all at once.
+  package func finish(normalizer: Double, into gradients: FloatView, over communicator: any Communicator) throws {
+    for bucket in 0..<sharding.bucketCount {
+      try reduce(bucket: bucket, over: .ring(BlockingLink(communicator)))
+    }
+    means(normalizer: normalizer, into: gradients)
+  }
+}
+
+/// Some rows of the gradient of a table, such as an embedding of tokens, in memory of somebody else.
+package struct TableRows {
+  /// Where the table begins in the arena, and how wide its rows are.
+  package let tableStart: Int
+  package let width: Int
+  /// (rows) which rows of the table they are, each once.
+  package let indices: UnsafeMutablePointer<Int32>
+  package let count: Int
+  /// (rows, width)
+  package let base: UnsafeMutablePointer<Float>
+
+  package init(
+    tableStart: Int, width: Int, indices: UnsafeMutablePointer<Int32>, count: Int, base: UnsafeMutablePointer<Float>
+  ) {
+    self.tableStart = tableStart
+    self.width = width
+    self.indices = indices
+    self.count = count
+    self.base = base
+  }
+
+  var values: FloatView { FloatView(base: base, count: count * width) }
+
+  /// A row, and the element of the arena that it begins at.
+  subscript(index: Int) -> (row: FloatView, start: Int) {
+    (values[index * width..<(index + 1) * width], tableStart + Int(indices[index]) * width)
   }
 }

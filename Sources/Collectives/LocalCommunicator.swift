@@ -8,24 +8,33 @@ import AlignmentCore
 package final class LocalCommunicator: Communicator {
   package let rank: Int
   package var size: Int { board.size }
-  package var hostRank: Int { rank }
-  package var hostSize: Int { size }
+  package var hostRank: Int { rank % ranksPerHost }
+  package var hostSize: Int { min(ranksPerHost, size - (rank - hostRank)) }
+  private let ranksPerHost: Int
   private let board: Board
+  private var channels = 0
 
   /// A single rank.
-  package convenience init() { self.init(rank: 0, board: Board(size: 1)) }
+  package convenience init() { self.init(rank: 0, ranksPerHost: 1, board: Board(size: 1)) }
 
-  private init(rank: Int, board: Board) {
+  private init(rank: Int, ranksPerHost: Int, board: Board) {
     self.rank = rank
+    self.ranksPerHost = ranksPerHost
     self.board = board
   }
 
   /// Runs `body` as every rank of a world, each on a thread of its own, and returns what they return, in order of ranks.
   ///
+  /// - Parameters:
+  ///   - ranksPerHost: how many consecutive ranks say that they share a host; all, if it is nil.
   /// - Throws: the first error by rank. A rank that throws must do so on every rank, or the others wait for ever.
-  package static func run<T>(ranks: Int, _ body: @escaping (LocalCommunicator) throws -> T) throws -> [T] {
+  package static func run<T>(
+    ranks: Int, ranksPerHost: Int? = nil, _ body: @escaping (LocalCommunicator) throws -> T
+  ) throws -> [T] {
     let board = Board(size: ranks)
-    let tasks = (0..<ranks).map { rank in ThreadTask { try body(LocalCommunicator(rank: rank, board: board)) } }
+    let tasks = (0..<ranks).map { rank in
+      ThreadTask { try body(LocalCommunicator(rank: rank, ranksPerHost: ranksPerHost ?? ranks, board: board)) }
+    }
     return try tasks.map { $0.join() }.map { try $0.get() }
   }
 
@@ -49,6 +58,32 @@ package final class LocalCommunicator: Communicator {
     }
     _ = values.update(from: result)
     board.wait()
+  }
+
+  package func sum(_ values: UnsafeMutableBufferPointer<Int64>) { sum(values, &+) }
+
+  package func sum(_ values: UnsafeMutableBufferPointer<Float>) { sum(values, +) }
+
+  private func sum<Element: Numeric>(
+    _ values: UnsafeMutableBufferPointer<Element>, _ add: (Element, Element) -> Element
+  ) {
+    guard size > 1 else { return }
+    var result = [Element](repeating: 0, count: values.count)
+    board.withPosted(UnsafeRawBufferPointer(values), by: rank) { posted in
+      for bytes in posted {
+        for (index, value) in bytes.bindMemory(to: Element.self).enumerated() {
+          result[index] = add(result[index], value)
+        }
+      }
+    }
+    _ = values.update(from: result)
+    board.wait()
+  }
+
+  package func makeRingChannel() -> (any RingChannel)? {
+    guard size > 1 else { return nil }
+    defer { channels += 1 }
+    return LocalRingChannel(rank: rank, size: size, ring: board.ring(channels))
   }
 
   package func exchange(
@@ -77,11 +112,13 @@ extension ReductionOperator {
 /// Where the ranks of one process post the addresses of their messages for each other.
 ///
 /// `@unchecked Sendable`: `messages` has one slot for each rank, written by that rank before a barrier and read by the
-/// others between that barrier and the next.
+/// others between that barrier and the next; `rings` is used under `monitor`.
 private final class Board: @unchecked Sendable {
   let size: Int
   private var barrier = pthread_barrier_t()
   private let messages: UnsafeMutableBufferPointer<UnsafeRawBufferPointer>
+  private let monitor = Monitor()
+  private var rings: [LocalRing] = []
 
   init(size: Int) {
     self.size = size
@@ -93,6 +130,14 @@ private final class Board: @unchecked Sendable {
   deinit {
     pthread_barrier_destroy(&barrier)
     messages.deallocate()
+  }
+
+  /// A ring by its number, the same for all ranks that ask for it.
+  func ring(_ number: Int) -> LocalRing {
+    monitor.locked {
+      while rings.count <= number { rings.append(LocalRing(size: size)) }
+      return rings[number]
+    }
   }
 
   func wait() { if size > 1 { pthread_barrier_wait(&barrier) } }

@@ -7,21 +7,23 @@ import CMPI
 
 /// The ranks that mpirun or srun started. Initialises MPI when made; one value owns MPI for the life of the process.
 ///
-/// Not `Sendable`: all calls come from the thread that made it, so `MPI_THREAD_FUNNELED` is enough.
+/// Not `Sendable`: all its calls come from the thread that made it, for which `MPI_THREAD_FUNNELED` is enough. A
+/// ``RingChannel`` for another thread needs `MPI_THREAD_MULTIPLE`.
 package final class MPICommunicator: Communicator {
   package let rank: Int
   package let size: Int
   package let hostRank: Int
   package let hostSize: Int
   private let world: MPI_Comm
+  private let allowsThreads: Bool
 
   /// Largest message in bytes; MPI counts are C ints.
-  private static let largestMessage = 1 << 30
+  static let largestMessage = 1 << 30
 
   /// - Throws: ``Fault`` if MPI cannot start.
   package init() throws {
     var provided: Int32 = 0
-    try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided), "MPI_Init_thread")
+    try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided), "MPI_Init_thread")
     world = adalign_comm_world()
     try check(adalign_set_errors_return(world), "MPI_Comm_set_errhandler")
     guard provided >= MPI_THREAD_FUNNELED else {
@@ -29,6 +31,7 @@ package final class MPICommunicator: Communicator {
         .environment, "MPI offers thread level \(provided), FUNNELED (\(MPI_THREAD_FUNNELED)) is needed",
         hint: "use an Open MPI built with thread support")
     }
+    allowsThreads = provided >= MPI_THREAD_MULTIPLE
     (rank, size) = try Self.rankAndSize(of: world)
     var host: MPI_Comm! = adalign_comm_null()
     try check(
@@ -46,7 +49,7 @@ package final class MPICommunicator: Communicator {
     var length: Int32 = 0
     MPI_Get_library_version(&buffer, &length)
     let bytes = buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }
-    return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+    return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") && $0 != 0 }, as: UTF8.self)
   }
 
   /// Name of the thread level that MPI gave.
@@ -71,6 +74,28 @@ package final class MPICommunicator: Communicator {
       MPI_Allreduce(
         adalign_in_place(), values.baseAddress, Int32(values.count), adalign_type_double(), operation.handle, world),
       "MPI_Allreduce")
+  }
+
+  package func sum(_ values: UnsafeMutableBufferPointer<Int64>) throws {
+    try sum(UnsafeMutableRawBufferPointer(values), of: adalign_type_int64(), MemoryLayout<Int64>.stride)
+  }
+
+  package func sum(_ values: UnsafeMutableBufferPointer<Float>) throws {
+    try sum(UnsafeMutableRawBufferPointer(values), of: adalign_type_float(), MemoryLayout<Float>.stride)
+  }
+
+  private func sum(_ bytes: UnsafeMutableRawBufferPointer, of type: MPI_Datatype, _ stride: Int) throws {
+    try Self.forEachMessage(bytes.count) { range in
+      try check(
+        MPI_Allreduce(
+          adalign_in_place(), bytes.baseAddress! + range.lowerBound, Int32(range.count / stride), type,
+          adalign_op_sum(), world),
+        "MPI_Allreduce")
+    }
+  }
+
+  package func makeRingChannel() throws -> (any RingChannel)? {
+    allowsThreads && size > 1 ? try MPIRingChannel(duplicating: world, rank: rank, size: size) : nil
   }
 
   package func exchange(
@@ -118,7 +143,7 @@ extension ReductionOperator {
 }
 
 /// Turns a code of MPI into a fault that names the operation and MPI's own words.
-private func check(_ code: Int32, _ operation: String) throws {
+func check(_ code: Int32, _ operation: String) throws {
   guard code != MPI_SUCCESS else { return }
   var buffer = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING))
   var length: Int32 = 0

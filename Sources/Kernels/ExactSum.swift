@@ -30,6 +30,18 @@ package enum ExactSum {
     return simd_max_lane(largest) <= bound && !any(isNaN)
   }
 
+  /// Whether ``accumulate(_:scale:limit:into:)`` would accept every term.
+  package static func admits(_ terms: FloatView, scale: Float, limit: Float) -> Bool {
+    var largest = Vector.zero
+    var isNaN = SIMDMask<SIMD16<Int32>>(repeating: false)
+    forEachVector(in: terms.count) { i, lanes in
+      let value = load(terms.base + i, lanes)
+      largest = simd_max(largest, simd_abs(value))
+      isNaN .|= value .!= value
+    }
+    return simd_max_lane(largest) <= limit / scale && !any(isNaN)
+  }
+
   @inline(__always)
   private static func add(_ scaled: Vector, into sums: UnsafeMutablePointer<Int64>, _ lanes: Int) {
     let (low, high) = (simd_to_int64(scaled.lowHalf), simd_to_int64(scaled.highHalf))

@@ -41,7 +41,7 @@ package final class Adafactor: Optimizer {
   private var rowSums: [Double]
   private var columnSums: [Double]
 
-  package init(options: OptionValues, shard: Range<Int>, runs: [ParameterRun], tensors: [TensorShape]) throws {
+  package init(options: OptionValues, shard: [Range<Int>], runs: [ParameterRun], tensors: [TensorShape]) throws {
     decayRate = options["decay_rate"]
     clipThreshold = options["clip_threshold"]
     epsilon1 = options["epsilon1"]
@@ -78,13 +78,15 @@ package final class Adafactor: Optimizer {
       let squares = AdafactorKernel.sumSquaresOfUpdate(gradient, factors)
       let clipping = max(1, (squares / Double(tensor.range.count)).squareRoot() / clipThreshold)
       let rate = group.learningRate * (scalesParameters ? scale(of: parameters[tensor.range]) : 1)
-      AdafactorKernel.apply(
-        to: parameters[tensor.own], gradients: gradients[tensor.own],
-        firstMoment: beta1 > 0 ? state[0][tensor.local] : nil,
-        startingAt: tensor.own.lowerBound - tensor.range.lowerBound, factors,
-        AdafactorKernel.Step(
-          updateScale: Float(rate / clipping), shrinkage: tensor.decays ? Float(1 - rate * group.weightDecay) : 1,
-          beta1: beta1))
+      let update = AdafactorKernel.Step(
+        updateScale: Float(rate / clipping), shrinkage: tensor.decays ? Float(1 - rate * group.weightDecay) : 1,
+        beta1: beta1)
+      for own in tensor.own {
+        AdafactorKernel.apply(
+          to: parameters[own.range], gradients: gradients[own.range],
+          firstMoment: beta1 > 0 ? state[0][own.local] : nil,
+          startingAt: own.range.lowerBound - tensor.range.lowerBound, factors, update)
+      }
     }
   }
 
@@ -128,9 +130,8 @@ extension Adafactor {
     /// In the averages of all rows and of all columns; as many as there are.
     let rowMoments: Range<Int>
     let columnMoments: Range<Int>
-    /// The part in the shard, in arena coordinates and in vectors over the shard.
-    let own: Range<Int>
-    let local: Range<Int>
+    /// The parts in the shard.
+    let own: [ParameterShard.Run]
     let group: Int
     let decays: Bool
 
@@ -142,14 +143,12 @@ extension Adafactor {
         }
         precondition(run.range.upperBound >= shape.range.upperBound, "tensor \(shape.range) exceeds run \(run.range)")
         let columns = shape.shape.last ?? 1
-        let own = shape.range.clamped(to: shard.range)
-        let origin = own.isEmpty ? own.lowerBound : shard.range.lowerBound
         let (row, column) = (tensors.last?.rowMoments.upperBound ?? 0, tensors.last?.columnMoments.upperBound ?? 0)
         tensors.append(
           Tensor(
             range: shape.range, rowMoments: row..<row + shape.range.count / columns,
-            columnMoments: column..<column + columns, own: own,
-            local: own.lowerBound - origin..<own.upperBound - origin, group: run.group, decays: run.decays))
+            columnMoments: column..<column + columns, own: shard.runs.compactMap { $0.clamped(to: shape.range) },
+            group: run.group, decays: run.decays))
       }
       return tensors
     }

@@ -22,7 +22,7 @@ package final class AdamW: Optimizer {
   private let shard: ParameterShard
   private let state: ShardState
 
-  package init(options: OptionValues, shard: Range<Int>, runs: [ParameterRun], tensors: [TensorShape]) throws {
+  package init(options: OptionValues, shard: [Range<Int>], runs: [ParameterRun], tensors: [TensorShape]) throws {
     beta1 = options["beta1"]
     beta2 = options["beta2"]
     epsilon = options["epsilon"]

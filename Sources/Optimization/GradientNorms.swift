@@ -44,9 +44,8 @@ package struct GradientNorms: Sendable {
   /// Writes the sums of squares of a rank's shard into its places in the table, and 0 into all others.
   package func sumSquares(of gradients: FloatView, rank: Int, into table: UnsafeMutableBufferPointer<Double>) {
     precondition(table.count == pieces.count, "a table of \(table.count) for \(pieces.count) pieces")
-    let shard = sharding.range(ofRank: rank)
     for (index, piece) in pieces.enumerated() {
-      let isOwn = shard.contains(piece.range.lowerBound)
+      let isOwn = sharding.rank(ofBlock: piece.range.lowerBound / Sharding.blockSize) == rank
       table[index] = isOwn ? Elementwise.sumOfSquares(gradients[piece.range]) : 0
     }
   }

@@ -18,7 +18,7 @@ package final class Lion: Optimizer {
   private let shard: ParameterShard
   private let state: ShardState
 
-  package init(options: OptionValues, shard: Range<Int>, runs: [ParameterRun], tensors: [TensorShape]) throws {
+  package init(options: OptionValues, shard: [Range<Int>], runs: [ParameterRun], tensors: [TensorShape]) throws {
     beta1 = options["beta1"]
     beta2 = options["beta2"]
     self.shard = ParameterShard(shard, of: runs)

@@ -58,10 +58,11 @@ package protocol Optimizer: AnyObject, SendableMetatype {
   static var needsWholeGradients: Bool { get }
 
   /// - Parameters:
+  ///   - shard: ascending, disjoint ranges of the arena.
   ///   - runs: ascending, disjoint, covering the arena.
   ///   - tensors: ascending, disjoint, covering the arena; none lies in two runs.
   /// - Throws: ``Fault`` if there is no memory or the options contradict each other.
-  init(options: OptionValues, shard: Range<Int>, runs: [ParameterRun], tensors: [TensorShape]) throws
+  init(options: OptionValues, shard: [Range<Int>], runs: [ParameterRun], tensors: [TensorShape]) throws
 
   /// Vectors of one element for each parameter of the shard, in the order of checkpoints.
   var shardedState: [(name: String, view: FloatView)] { get }

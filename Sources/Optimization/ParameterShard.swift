@@ -1,6 +1,6 @@
 import AlignmentCore
 
-/// One rank's part of the parameter arena, cut into runs of parameters that are treated alike.
+/// One rank's shard of the parameter arena, cut into runs of parameters that are treated alike.
 struct ParameterShard {
   /// The part of a run that lies in the shard.
   struct Run {
@@ -11,24 +11,41 @@ struct ParameterShard {
     let group: Int
     let decays: Bool
 
+    /// What of the run lies in a range; nil if nothing does.
+    func clamped(to other: Range<Int>) -> Run? {
+      let part = range.clamped(to: other)
+      guard !part.isEmpty else { return nil }
+      let start = local.lowerBound + part.lowerBound - range.lowerBound
+      return Run(range: part, local: start..<start + part.count, group: group, decays: decays)
+    }
+
     /// The weight decay of the run's parameters.
     func weightDecay(_ group: GroupStep) -> Float { decays ? Float(group.weightDecay) : 0 }
   }
 
-  let range: Range<Int>
+  /// Elements of the shard.
+  let count: Int
   let runs: [Run]
 
-  init(_ range: Range<Int>, of runs: [ParameterRun]) {
-    self.range = range
-    self.runs = runs.compactMap { run in
-      let part = run.range.clamped(to: range)
-      guard !part.isEmpty else { return nil }
-      return Run(
-        range: part, local: part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound, group: run.group,
-        decays: run.decays)
+  /// - Parameters:
+  ///   - pieces: of the arena, ascending and disjoint; vectors over the shard have them one behind the other.
+  init(_ pieces: [Range<Int>], of runs: [ParameterRun]) {
+    var (parts, count) = ([Run](), 0)
+    for piece in pieces {
+      let origin = piece.lowerBound - count
+      for run in runs {
+        let part = run.range.clamped(to: piece)
+        guard !part.isEmpty else { continue }
+        precondition(part.lowerBound == count + origin, "the runs do not cover \(piece) in order")
+        count += part.count
+        parts.append(
+          Run(
+            range: part, local: part.lowerBound - origin..<part.upperBound - origin, group: run.group,
+            decays: run.decays))
+      }
+      precondition(count + origin == piece.upperBound, "the runs do not cover \(piece)")
     }
-    let covered = self.runs.reduce(range.lowerBound) { $1.range.lowerBound == $0 ? $1.range.upperBound : -1 }
-    precondition(covered == range.upperBound, "the runs do not cover \(range) in order")
+    (self.runs, self.count) = (parts, count)
   }
 }
 
@@ -39,9 +56,9 @@ struct ShardState {
   private let count: Int
 
   init(_ names: [String], over shard: ParameterShard) throws {
-    buffer = try FloatBuffer(count: names.count * shard.range.count, purpose: "optimiser state")
+    buffer = try FloatBuffer(count: names.count * shard.count, purpose: "optimiser state")
     self.names = names
-    count = shard.range.count
+    count = shard.count
   }
 
   /// A vector by its place among the names.

@@ -22,7 +22,7 @@ package final class RMSProp: Optimizer {
   private let shard: ParameterShard
   private let state: ShardState
 
-  package init(options: OptionValues, shard: Range<Int>, runs: [ParameterRun], tensors: [TensorShape]) throws {
+  package init(options: OptionValues, shard: [Range<Int>], runs: [ParameterRun], tensors: [TensorShape]) throws {
     alpha = options["alpha"]
     epsilon = options["epsilon"]
     momentum = options["momentum"]

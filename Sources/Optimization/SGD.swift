@@ -20,7 +20,7 @@ package final class SGD: Optimizer {
   private let shard: ParameterShard
   private let state: ShardState
 
-  package init(options: OptionValues, shard: Range<Int>, runs: [ParameterRun], tensors: [TensorShape]) throws {
+  package init(options: OptionValues, shard: [Range<Int>], runs: [ParameterRun], tensors: [TensorShape]) throws {
     momentum = options["momentum"]
     dampening = options["dampening"]
     isNesterov = options.isOn("nesterov")

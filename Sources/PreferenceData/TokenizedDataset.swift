@@ -75,6 +75,8 @@ package final class TokenizedDataset: @unchecked Sendable {
 
   /// The cache key under which the file was made.
   package let key: String
+  /// The file that is mapped.
+  package var path: String { file.path }
   private let file: MappedFile
   private let columns: DatasetColumns
 

@@ -68,12 +68,20 @@ package struct UnitPlan: Sendable {
     return (needed + 7) / 8 * 8
   }
 
-  /// The units of each rank: the costliest unit left goes to the rank with the least work.
-  package func assignment(ranks: Int) -> [[Int]] {
-    var loads = Array(repeating: 0.0, count: ranks)
-    var assigned = Array(repeating: [Int](), count: ranks)
+  /// The units of each of some ranks that are equally fast.
+  package func assignment(ranks: Int) -> [[Int]] { assignment(rates: Array(repeating: 1, count: ranks)) }
+
+  /// The units of each rank: the costliest unit left goes to the rank that would be done with it first (Gonzalez, Ibarra
+  /// and Sahni 1977, "Bounds for LPT schedules on uniform processors").
+  ///
+  /// - Parameters:
+  ///   - rates: for each rank what a unit of cost takes it, in any common unit of time.
+  package func assignment(rates: [Double]) -> [[Int]] {
+    var loads = Array(repeating: 0.0, count: rates.count)
+    var assigned = Array(repeating: [Int](), count: rates.count)
     for unit in units.indices.sorted(by: { (costs[$0], $1) > (costs[$1], $0) }) {
-      let rank = loads.indices.min { (loads[$0], $0) < (loads[$1], $1) } ?? 0
+      let end = { (rank: Int) in (loads[rank] + costs[unit]) * rates[rank] }
+      let rank = loads.indices.min { (end($0), $0) < (end($1), $1) } ?? 0
       loads[rank] += costs[unit]
       assigned[rank].append(unit)
     }

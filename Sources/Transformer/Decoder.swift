@@ -24,18 +24,26 @@ struct Decoder {
   /// Fills the workspace from embeddings to the final norm.
   ///
   /// - Parameters:
+  ///   - arrival: tells when parameters are here that may still be on their way.
   ///   - decoding: where the unit is a prompt, what takes its keys and values; where it is single tokens, one step of
   ///     decoding behind those.
   /// - Returns: (T, H) normalised hidden states, valid until the next call.
-  func forward(_ unit: WorkUnit, parameters: FloatView, decoding: DecodingStage? = nil) -> Matrix {
+  func forward(
+    _ unit: WorkUnit, parameters: FloatView, arrival: (any ParameterArrival)? = nil, decoding: DecodingStage? = nil
+  ) -> Matrix {
     let c = configuration
     precondition(unit.tokens.count <= workspace.capacity.tokens, "unit of \(unit.tokens.count) tokens is too large")
     let tokens = unit.tokens.count
     let embedding = Matrix(parameters[layout.embedding], rows: c.vocabularySize, columns: c.hiddenSize)
+    arrival?.wait(for: layout.embedding)
     unit.tokens.withUnsafeBufferPointer {
       Elementwise.gatherRows(of: embedding, $0.baseAddress!, into: stream(0, tokens))
     }
-    for layer in 0..<c.layerCount { forward(layer: layer, unit, parameters, decoding) }
+    for layer in 0..<c.layerCount {
+      arrival?.wait(for: layout.range(ofLayer: layer))
+      forward(layer: layer, unit, parameters, decoding)
+    }
+    arrival?.wait(for: layout.finalNorm)
     let normed = Matrix(workspace.finalNormed, rows: tokens, columns: c.hiddenSize)
     RMSNorm.forward(
       stream(c.layerCount, tokens), weight: parameters[layout.finalNorm].base, epsilon: c.normEpsilon, into: normed,
@@ -43,27 +51,29 @@ struct Decoder {
     return normed
   }
 
-  /// Propagates the gradient of the normalised hidden states down to the embeddings.
+  /// Propagates the gradient of the normalised hidden states down to the embedded tokens.
   ///
   /// - Parameters:
   ///   - dNormed: (T, H)
-  ///   - gradients: every tensor is overwritten but the embedding, which is added to.
-  func backward(_ unit: WorkUnit, parameters: FloatView, dNormed: Matrix, gradients: GradientSink) {
+  ///   - gradients: every tensor is overwritten but the embedding, which is left alone.
+  ///   - completed: told the tensors of the model whose gradients are in place.
+  /// - Returns: (T, H) gradient of the embedded tokens, valid until the next call.
+  func backward(
+    _ unit: WorkUnit, parameters: FloatView, dNormed: Matrix, gradients: GradientSink, completed: (Range<Int>) -> Void
+  ) -> Matrix {
     let c = configuration
     let tokens = unit.tokens.count
     let dStream = Matrix(workspace.dStream, rows: tokens, columns: c.hiddenSize)
     RMSNorm.backward(
       dy: dNormed, x: stream(c.layerCount, tokens), weight: parameters[layout.finalNorm].base,
       inverse: workspace.finalInverse.base, into: dStream, adding: false, dWeight: gradients.cleared(layout.finalNorm))
+    completed(layout.finalNorm)
     for layer in (0..<c.layerCount).reversed() {
       if workspace.isRecomputed(layer: layer) { forward(layer: layer, unit, parameters, nil) }
       backward(layer: layer, unit, parameters, gradients, dStream)
+      completed(layout.range(ofLayer: layer))
     }
-    guard let embedding = gradients.range(layout.embedding) else { return }
-    let dEmbedding = Matrix(embedding, rows: c.vocabularySize, columns: c.hiddenSize)
-    unit.tokens.withUnsafeBufferPointer {
-      Elementwise.scatterAddRows(of: dStream, $0.baseAddress!, into: dEmbedding)
-    }
+    return dStream
   }
 
   private func stream(_ layer: Int, _ tokens: Int) -> Matrix {

@@ -23,6 +23,8 @@ package final class LanguageModel {
   package let layout: ParameterLayout
   package let trained: TrainedParameters
   package let capacity: UnitCapacity
+  /// Asked before parameters are read, where they may still be on their way.
+  package var arrival: (any ParameterArrival)?
   /// Whether the gradient of values stops at the hidden states.
   private let detachesValues: Bool
   private let decoder: Decoder
@@ -127,9 +129,16 @@ package final class LanguageModel {
   /// Computes what the heads say of a unit.
   package func score(_ unit: WorkUnit, parameters: FloatView) {
     checkRoom(for: unit)
-    let hidden = decoder.forward(unit, parameters: parameters)
+    let hidden = forward(unit, parameters)
     vocabularyHead?.score(unit, hidden: hidden, parameters: parameters)
     scalarHead?.forward(unit, hidden: hidden, parameters: parameters)
+  }
+
+  /// (T, H) normalised hidden states.
+  private func forward(_ unit: WorkUnit, _ parameters: FloatView) -> Matrix {
+    let hidden = decoder.forward(unit, parameters: parameters, arrival: arrival)
+    arrival?.wait(for: layout.finalNorm.lowerBound..<layout.count)
+    return hidden
   }
 
   /// Computes what the heads say of a unit and the gradient of the loss that `objective` defines on it.
@@ -138,16 +147,19 @@ package final class LanguageModel {
   ///   - parameters: the model's weights, adapters merged.
   ///   - values: the trained parameters; the same arena where all are trained.
   ///   - gradients: an arena with the layout of the trained parameters, overwritten.
+  ///   - rows: take what tokens contribute to the gradient of their embedding. `gradients` then has the output
+  ///     embedding's part, or keeps what it has there if that is another table.
+  ///   - completed: told each range of `gradients` when it is in place, in the order of ``completionOrder(rows:)``.
   ///   - objective: called for each group when its rows are known; writes its rows of ``tokenDerivatives`` and
   ///     ``scalarDerivatives``.
   package func differentiate(
-    _ unit: WorkUnit, parameters: FloatView, values: FloatView, gradients: FloatView, objective: (GroupSpan) -> Void
+    _ unit: WorkUnit, parameters: FloatView, values: FloatView, gradients: FloatView, rows: EmbeddingRows? = nil,
+    completed: (Range<Int>) -> Void = { _ in }, objective: (GroupSpan) -> Void
   ) {
     checkRoom(for: unit)
     let sink = GradientSink(trained: trained, gradients: gradients, values: values, scratch: adapterScratch.view)
-    let hidden = decoder.forward(unit, parameters: parameters)
+    let hidden = forward(unit, parameters)
     let dNormed = Matrix(dHidden.view, rows: unit.tokens.count, columns: configuration.hiddenSize)
-    if layout.head != layout.embedding, let embedding = sink.range(layout.embedding) { Elementwise.clear(embedding) }
     scalarHead?.forward(unit, hidden: hidden, parameters: parameters)
     if let vocabularyHead {
       vocabularyHead.scoreAndDifferentiate(
@@ -156,8 +168,51 @@ package final class LanguageModel {
       Elementwise.clear(FloatView(base: dNormed.base, count: dNormed.rows * dNormed.stride))
       for group in unit.groups { objective(group) }
     }
+    if let head = layout.head, rows != nil || !layout.tiesEmbeddings { completed(trained.span(of: head)) }
     scalarHead?.backward(
       unit, hidden: hidden, parameters: parameters, dHidden: detachesValues ? nil : dNormed, into: sink)
-    decoder.backward(unit, parameters: parameters, dNormed: dNormed, gradients: sink)
+    if let head = layout.scalarHead { completed(trained.span(of: head)) }
+    let dEmbedded = decoder.backward(unit, parameters: parameters, dNormed: dNormed, gradients: sink) {
+      completed(trained.span(of: $0))
+    }
+    if let rows { return rows.collect(unit, dEmbedded) }
+    scatter(dEmbedded, of: unit, into: sink)
+    completed(trained.span(of: layout.embedding))
+  }
+
+  /// Adds the gradients of embedded tokens to that of their table.
+  private func scatter(_ dEmbedded: Matrix, of unit: WorkUnit, into sink: GradientSink) {
+    guard let table = sink.range(layout.embedding) else { return }
+    if !layout.tiesEmbeddings { Elementwise.clear(table) }
+    unit.tokens.withUnsafeBufferPointer {
+      Elementwise.scatterAddRows(
+        of: dEmbedded, $0.baseAddress!,
+        into: Matrix(table, rows: configuration.vocabularySize, columns: configuration.hiddenSize))
+    }
+  }
+}
+
+// MARK: - The order of gradients
+
+extension LanguageModel {
+  /// Memory for the gradient of the embedding, or nil if that is not trained.
+  package func makeEmbeddingRows() throws -> EmbeddingRows? {
+    try trained.range(of: layout.embedding).map {
+      try EmbeddingRows(table: $0, configuration, unitTokens: capacity.tokens)
+    }
+  }
+
+  /// The range of trained parameters whose gradient is nothing but rows; empty if there is none.
+  package func sparseRange(rows: EmbeddingRows?) -> Range<Int> {
+    layout.tiesEmbeddings ? 0..<0 : rows?.table ?? 0..<0
+  }
+
+  /// All ranges of trained parameters in the order in which their gradients are in place, what is nothing but rows first.
+  package func completionOrder(rows: EmbeddingRows?) -> [Range<Int>] {
+    let isDense = rows == nil
+    let head = layout.head.flatMap { isDense && layout.tiesEmbeddings ? nil : $0 }
+    let layers = layout.layers.indices.reversed().map { layout.range(ofLayer: $0) }
+    let dense = ([head, layout.scalarHead, layout.finalNorm].compactMap { $0 } + layers).map { trained.span(of: $0) }
+    return [sparseRange(rows: rows)] + dense + (isDense ? [trained.span(of: layout.embedding)] : [])
   }
 }

@@ -78,6 +78,20 @@ package struct ParameterLayout: Sendable {
     count = builder.count
   }
 
+  /// All tensors of a layer.
+  func range(ofLayer layer: Int) -> Range<Int> {
+    let next = layer + 1 < layers.count ? layers[layer + 1].inputNorm : finalNorm
+    return layers[layer].inputNorm.lowerBound..<next.lowerBound
+  }
+
+  /// The head that gives scores or values.
+  var scalarHead: Range<Int>? {
+    scalarWeight.map { $0.lowerBound..<(scalarBias ?? $0).upperBound }
+  }
+
+  /// Whether the output embedding is the input embedding.
+  var tiesEmbeddings: Bool { head == embedding }
+
   /// Whether completions are scored as a whole.
   package var isScoring: Bool { head == nil }
 

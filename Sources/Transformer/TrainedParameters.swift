@@ -42,6 +42,8 @@ package struct TrainedParameters: Sendable {
   /// Trained ranges of whole tensors, by where the tensor begins in the model.
   private let whole: [Int: Range<Int>]
   private let modelTensors: [TensorSpecification]
+  /// What of the arena belongs to each tensor of the model; empty for tensors that stay as they are.
+  private let spans: [Range<Int>]
   private let adaptersByStart: [Int: LowRankAdapter]
 
   /// All parameters of a model.
@@ -52,6 +54,7 @@ package struct TrainedParameters: Sendable {
     isComplete = true
     whole = [:]
     modelTensors = layout.tensors
+    spans = layout.tensors.map(\.range)
     adaptersByStart = [:]
   }
 
@@ -68,7 +71,10 @@ package struct TrainedParameters: Sendable {
       count = range.upperBound
       return range
     }
+    var spans: [Range<Int>] = []
     for tensor in layout.tensors {
+      let start = count
+      defer { spans.append(start..<count) }
       if names.contains(tensor.name) { whole[tensor.range.lowerBound] = add(tensor.name, tensor.shape) }
       guard let wanted = specifications.first(where: { $0.tensor == tensor.name }) else { continue }
       precondition(tensor.isMatrix, "\(tensor.name) is no matrix")
@@ -85,6 +91,7 @@ package struct TrainedParameters: Sendable {
     self.whole = whole
     isComplete = false
     modelTensors = layout.tensors
+    self.spans = spans
     adaptersByStart = Dictionary(uniqueKeysWithValues: adapters.map { ($0.target.lowerBound, $0) })
   }
 
@@ -94,6 +101,16 @@ package struct TrainedParameters: Sendable {
     if isComplete { return model }
     guard let first = whole[model.lowerBound], first.count == model.count else { return nil }
     return first
+  }
+
+  /// What is trained of some adjacent tensors of the model: the whole tensors among them, and adapters.
+  func span(of model: Range<Int>) -> Range<Int> {
+    if isComplete { return model }
+    var (start, end) = (Int.max, 0)
+    for (tensor, span) in zip(modelTensors, spans) where model.contains(tensor.range.lowerBound) {
+      (start, end) = (min(start, span.lowerBound), max(end, span.upperBound))
+    }
+    return start < end ? start..<end : 0..<0
   }
 
   /// The adapter of the tensor that begins at a place of the model's arena.

@@ -7,8 +7,10 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "adalign-bench",
     abstract:
-      "Measure training steps, sampling and kernels (JSON lines on stdout), and methods of adaptation (tables).",
-    subcommands: [StepBench.self, SampleBench.self, KernelBench.self, WeightBench.self, ShiftBench.self])
+      "Measure training steps, communication, sampling and kernels (JSON lines on stdout), and methods of adaptation (tables).",
+    subcommands: [
+      StepBench.self, CommunicationBench.self, SampleBench.self, KernelBench.self, WeightBench.self, ShiftBench.self,
+    ])
 
   static func main() {
     do {

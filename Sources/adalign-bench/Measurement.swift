@@ -1,3 +1,4 @@
+import Collectives
 import JSON
 import Kernels
 
@@ -10,6 +11,11 @@ func now() -> Double {
   var time = timespec()
   clock_gettime(CLOCK_MONOTONIC, &time)
   return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
+
+/// The ranks that mpirun has started, or a single one.
+func launchedRanks() throws -> any Communicator {
+  getenv("OMPI_COMM_WORLD_SIZE") != nil ? try MPICommunicator() : LocalCommunicator()
 }
 
 /// Runs a body until it has filled a while, after a warm-up, and gives the seconds of each run, sorted.

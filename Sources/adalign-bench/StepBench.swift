@@ -29,8 +29,7 @@ struct StepBench: ParsableCommand {
   var count = 8
 
   func run() throws {
-    let isParallel = getenv("OMPI_COMM_WORLD_SIZE") != nil
-    let communicator: any Communicator = try isParallel ? MPICommunicator() : LocalCommunicator()
+    let communicator = try launchedRanks()
     let text = String(decoding: try FileSystem.readWhole(recipe), as: UTF8.self)
     let configuration = try RunConfiguration(recipe: text, path: recipe, overrides: overrides)
     BLAS.threads = configuration.threads

@@ -14,7 +14,7 @@ struct Adalign: ParsableCommand {
     subcommands: [
       Train.self, Adapt.self, Compare.self, Weigh.self, Label.self, Score.self, Sample.self, Evaluate.self,
       Calibrate.self,
-      Merge.self, Tokenize.self, ObjectiveCommand.self, World.self, List.self, Config.self, Doctor.self,
+      Merge.self, Tokenize.self, ObjectiveCommand.self, World.self, List.self, Config.self, Doctor.self, Plan.self,
     ])
 
   static func main() {

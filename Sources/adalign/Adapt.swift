@@ -17,7 +17,11 @@ struct Adapt: ParsableCommand {
 
   func run() throws {
     let communicator = try Session.begin(savesOnSignals: true)
-    switch try AdaptationRun(try recipe.adaptation(), over: communicator).run() {
+    let configuration = try recipe.adaptation()
+    let placement = try recipe.placement(configuration.settings, threads: configuration.threads, over: communicator)
+    let rounds = try AdaptationRun(configuration, over: communicator)
+    if communicator.rank == 0 { try placement.write(to: configuration.run) }
+    switch try rounds.run() {
     case .finished: Session.end(0)
     case .interrupted: Session.end(Fault.Kind.interrupted.rawValue)
     }

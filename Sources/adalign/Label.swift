@@ -36,6 +36,7 @@ struct Label: ParsableCommand {
     file.statistics = statistics
     file.form = form
     file.threads = threads
+    try Session.tellPlacement(threads: threads, over: communicator)
     try file.write(over: communicator)
     Session.end(0)
   }

@@ -47,6 +47,7 @@ struct Sample: ParsableCommand {
     file.suffix = append
     file.limits.sequences = sampling.unitSequences
     file.threads = threads
+    try Session.tellPlacement(threads: threads, over: communicator)
     try file.write(over: communicator)
     Session.end(0)
   }

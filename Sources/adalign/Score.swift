@@ -52,6 +52,7 @@ struct Score: ParsableCommand {
     file.perToken = perToken
     file.unitTokens = scoring.unitTokens
     file.threads = scoring.threads
+    try Session.tellPlacement(threads: scoring.threads, over: communicator)
     try file.write(over: communicator)
     Session.end(0)
   }

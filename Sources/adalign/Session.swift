@@ -24,8 +24,12 @@ enum Session {
     try checkLauncher()
     let joined: any Communicator = isLaunchedByMPI ? try MPICommunicator() : LocalCommunicator()
     communicator = joined
+    try ProgramAgreement.check(over: joined, arguments: CommandLine.arguments)
     let rank = joined.rank
     LoggingSystem.bootstrap { _ in RankLogHandler(isFirst: rank == 0) }
+    if let faults = try FaultInjection.begin(rank: rank) {
+      Logger(label: "adalign").warning("faults are injected on purpose: \(FaultInjection.variable)=\(faults)")
+    }
     return joined
   }
 
@@ -61,15 +65,16 @@ enum Session {
       signal(SIGTERM, SIG_DFL)
       sleep(4)
     }
-    let place = communicator.rank == 0 ? "" : " (rank \(communicator.rank) on \(hostName))"
+    let place = communicator.rank == 0 ? "" : " (rank \(communicator.rank) on \(Host.name))"
     StandardError.write("adalign\(place): \(fault)\n")
     communicator.abort(code: fault.kind.rawValue)
   }
 
-  static var hostName: String {
-    var buffer = [CChar](repeating: 0, count: 256)
-    guard gethostname(&buffer, buffer.count - 1) == 0 else { return "an unknown host" }
-    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  /// Tells where the ranks are, if there are several, and what they lose there.
+  static func tellPlacement(threads: Int, over communicator: any Communicator) throws {
+    guard communicator.size > 1 else { return }
+    let placement = try Placement(over: communicator, threads: threads)
+    if communicator.rank == 0 { placement.announce() }
   }
 
   /// The rank that the launcher gave this process, known before MPI starts; 0 without a launcher.

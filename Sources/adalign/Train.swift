@@ -1,6 +1,7 @@
 import AlignmentCore
 import ArgumentParser
 import Checkpoints
+import Collectives
 import Training
 
 /// `adalign train RECIPE key=value …`
@@ -8,14 +9,17 @@ struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Train a model as a recipe says; start again with the same run directory to resume.",
     discussion: """
-      Exit codes: 0 finished, 64–73 refused, 74 no progress, 75 saved and asked to go on, 76 not finite.
+      Exit codes: 0 finished, 64–73 refused, 74 no progress, 75 saved and asked to go on, 76 not finite, 77 ranks differ.
       """)
 
   @OptionGroup var recipe: RecipeArguments
 
   func run() throws {
     let communicator = try Session.begin(savesOnSignals: true)
-    let run = try TrainingRun(try recipe.configuration(), over: communicator)
+    let configuration = try recipe.configuration()
+    let placement = try recipe.placement(configuration.settings, threads: configuration.threads, over: communicator)
+    let run = try TrainingRun(configuration, over: communicator)
+    run.placement = placement
     switch try run.run() {
     case .finished: Session.end(0)
     case .interrupted: Session.end(Fault.Kind.interrupted.rawValue)
@@ -42,9 +46,9 @@ struct RecipeArguments: ParsableArguments {
   @Argument(help: "Settings that replace the recipe's, as key.path=value.")
   var overrides: [String] = []
 
-  /// The recipe of a single run.
-  func configuration() throws -> RunConfiguration {
-    try RunConfiguration(recipe: text(), path: recipe, overrides: overrides)
+  /// The recipe of a single run, with some more settings.
+  func configuration(_ settings: [String] = []) throws -> RunConfiguration {
+    try RunConfiguration(recipe: text(), path: recipe, overrides: overrides + settings)
   }
 
   /// The recipe of rounds.
@@ -56,6 +60,14 @@ struct RecipeArguments: ParsableArguments {
   func settings() throws -> ResolvedSettings {
     try AdaptationConfiguration.isRecipe(text(), path: recipe, overrides: overrides)
       ? adaptation().settings : configuration().settings
+  }
+
+  /// Makes sure that all hosts read the recipe alike, and tells where the ranks are.
+  func placement(_ settings: ResolvedSettings, threads: Int, over communicator: any Communicator) throws -> Placement {
+    try ProgramAgreement.check(settings, at: recipe, over: communicator)
+    let placement = try Placement(over: communicator, threads: threads)
+    if communicator.rank == 0 { placement.announce() }
+    return placement
   }
 
   private func text() throws -> String {

@@ -53,6 +53,7 @@ struct Weigh: ParsableCommand {
     weighing.encoding = ResponseEncoding(boundary: scoring.boundary, maxLength: scoring.maxLength)
     weighing.unitTokens = scoring.unitTokens
     weighing.threads = scoring.threads
+    try Session.tellPlacement(threads: scoring.threads, over: communicator)
     try weighing.write(to: output, over: communicator)
     Session.end(0)
   }

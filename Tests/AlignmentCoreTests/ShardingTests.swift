@@ -49,4 +49,54 @@ import Testing
     let sizes = (0..<ranks).map { sharding.blocks(ofRank: $0).count }
     #expect((sizes.max() ?? 0) - (sizes.min() ?? 0) <= 1)
   }
+
+  static let bucketSizes = [nil, 1, 3, 6, 64]
+
+  @Test(arguments: counts, bucketSizes)
+  func bucketsCoverEverythingOnceInOrder(count: Int, bucketBlocks: Int?) {
+    let sharding = Sharding(count: count, ranks: 2, bucketBlocks: bucketBlocks)
+    let buckets = (0..<sharding.bucketCount).map { sharding.range(ofBucket: $0) }
+    #expect(buckets.reduce(0) { $1.lowerBound == $0 && !$1.isEmpty ? $1.upperBound : -1 } == count)
+    for (index, bucket) in buckets.enumerated() {
+      #expect(sharding.bucket(of: bucket.lowerBound) == index && sharding.bucket(of: bucket.upperBound - 1) == index)
+    }
+  }
+
+  @Test(arguments: counts, bucketSizes)
+  func shardsOfAllRanksAreTheirPartsOfBuckets(count: Int, bucketBlocks: Int?) {
+    for ranks in 1...9 {
+      let sharding = Sharding(count: count, ranks: ranks, bucketBlocks: bucketBlocks)
+      var owners = [Int](repeating: -1, count: sharding.blockCount)
+      for rank in 0..<ranks {
+        let parts = (0..<sharding.bucketCount).map { sharding.range(ofRank: rank, inBucket: $0) }
+        #expect(sharding.shard(ofRank: rank).flatMap { Array($0) } == parts.flatMap { Array($0) })
+        #expect(parts.allSatisfy { $0.count <= sharding.largestPart })
+        for part in parts where !part.isEmpty {
+          #expect(part.lowerBound % Self.block == 0 && (part.upperBound % Self.block == 0 || part.upperBound == count))
+          for block in part.lowerBound / Self.block...(part.upperBound - 1) / Self.block {
+            #expect(owners[block] == -1)
+            owners[block] = rank
+          }
+        }
+      }
+      #expect(owners == (0..<sharding.blockCount).map { sharding.rank(ofBlock: $0) }, "\(ranks) ranks")
+    }
+  }
+
+  @Test(arguments: counts, 1...9)
+  func oneBucketHasContiguousShards(count: Int, ranks: Int) {
+    let sharding = Sharding(count: count, ranks: ranks)
+    for rank in 0..<ranks {
+      let range = sharding.range(ofRank: rank)
+      #expect(sharding.shard(ofRank: rank) == (range.isEmpty ? [] : [range]))
+    }
+  }
+
+  // Else some rank would have a multiple of the optimiser's state of another.
+  @Test(arguments: 1...200)
+  func interleavedShardsAreAsLargeForAllRanks(ranks: Int) {
+    let sharding = Sharding.interleaved(count: 100_000 * Self.block, ranks: ranks)
+    let sizes = (0..<ranks).map { rank in sharding.shard(ofRank: rank).reduce(0) { $0 + $1.count } }
+    #expect(((sizes.max() ?? 0) - (sizes.min() ?? 0)) / Self.block <= 1)
+  }
 }

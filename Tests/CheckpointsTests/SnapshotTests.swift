@@ -129,6 +129,13 @@ import Testing
     fault(.data, containing: path) { _ = try store.verify(step: 5) }
   }
 
+  @Test func aLinkIsNoSnapshot() throws {
+    try save(5)
+    rename(store.path(step: 5), directory("outside"))
+    symlink(directory("outside"), store.path(step: 5))
+    fault(.data, containing: "not a directory") { _ = try store.verify(step: 5) }
+  }
+
   @Test(arguments: ["../shard", "a/b", "manifest.json", ".hidden", "", "a\u{0}"])
   func namesInAManifestMustBePlain(name: String) throws {
     let staging = try store.begin(step: 1)

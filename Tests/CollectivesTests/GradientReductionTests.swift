@@ -22,11 +22,12 @@ import Testing
 
   /// Sums the units that `owner` deals to the ranks and puts the shards together.
   private func reduce(
-    _ mode: GradientReduction.Mode, ranks: Int, normalizer: Double = normalizer, owner: @escaping (Int) -> Int
+    _ mode: GradientReduction.Mode, ranks: Int, normalizer: Double = normalizer, bucketBlocks: Int? = nil,
+    owner: @escaping (Int) -> Int
   ) throws -> [Float] {
-    let sharding = Sharding(count: Self.count, ranks: ranks)
+    let sharding = Sharding(count: Self.count, ranks: ranks, bucketBlocks: bucketBlocks)
     let shards = try LocalCommunicator.run(ranks: ranks) { communicator -> [Float] in
-      let reduction = try GradientReduction(mode, sharding, over: communicator)
+      let reduction = try GradientReduction(mode, sharding, rank: communicator.rank)
       let gradients = try FloatBuffer(count: Self.count, purpose: "test")
       // A first step that the second must not see.
       for own in [0..<1, 0..<Self.units] {
@@ -34,12 +35,12 @@ import Testing
         for unit in own where owner(unit) == communicator.rank {
           #expect(try add(Self.gradient(unit), to: reduction))
         }
-        try reduction.finish(normalizer: normalizer, into: gradients.view)
+        try reduction.finish(normalizer: normalizer, into: gradients.view, over: communicator)
       }
-      let own = sharding.range(ofRank: communicator.rank)
-      return Array(UnsafeBufferPointer(start: gradients.view.base + own.lowerBound, count: own.count))
+      return (0..<Self.count).map { gradients.view.base[$0] }
     }
-    return shards.flatMap { $0 }
+    let blocks = (0..<sharding.blockCount).map { (sharding.rank(ofBlock: $0), sharding.range(ofBlock: $0)) }
+    return blocks.flatMap { shards[$0][$1] }
   }
 
   private static func means(normalizer: Double = normalizer) -> [Double] {
@@ -53,6 +54,7 @@ import Testing
       #expect(try reduce(.exact, ranks: ranks) { $0 % ranks } == alone, "\(ranks) ranks in turn")
       #expect(try reduce(.exact, ranks: ranks) { _ in ranks - 1 } == alone, "the last of \(ranks) does all")
       #expect(try reduce(.exact, ranks: ranks) { ($0 * $0 + 1) % ranks } == alone, "\(ranks) ranks unevenly")
+      #expect(try reduce(.exact, ranks: ranks, bucketBlocks: 1) { $0 % ranks } == alone, "\(ranks) ranks, buckets")
     }
   }
 
@@ -85,7 +87,7 @@ import Testing
     -> Bool
   {
     let sharding = Sharding(count: 40, ranks: 1)
-    let reduction = try GradientReduction(mode, sharding, over: LocalCommunicator())
+    let reduction = try GradientReduction(mode, sharding, rank: 0)
     reduction.begin(scale: normalizer, terms: 8)
     var gradient = [Float](repeating: 0, count: 40)
     gradient[index] = value
@@ -105,7 +107,7 @@ import Testing
     #expect(try isAccepted(512, at: 3, mode: .exact, normalizer: 4))
     #expect(try !isAccepted(-512.0001, at: 3, mode: .exact, normalizer: 4))
     #expect(try isAccepted(3e38, at: 3, mode: .fast, normalizer: 4))
-    let reduction = try GradientReduction(.exact, Sharding(count: 1, ranks: 1), over: LocalCommunicator())
+    let reduction = try GradientReduction(.exact, Sharding(count: 1, ranks: 1), rank: 0)
     reduction.begin(scale: 4, terms: 8)
     #expect(reduction.largestTerm == 512)
   }
@@ -114,12 +116,12 @@ import Testing
   // happen is a wrong mean.
   @Test(arguments: [1e-18, 1e-22, 1e-23, 1e-25, 1e-30, 1e-37, 1e-45, 1e-60, 1e-300, 1e30, 1e37])
   func anExtremeNormalizerGivesTheMeanOrIsRefused(normalizer: Double) throws {
-    let reduction = try GradientReduction(.exact, Sharding(count: 3, ranks: 1), over: LocalCommunicator())
+    let reduction = try GradientReduction(.exact, Sharding(count: 3, ranks: 1), rank: 0)
     let terms: [Float] = [Float(0.5 * normalizer), 0, Float(-2 * normalizer)]
     reduction.begin(scale: normalizer, terms: 4)
     guard try add(terms, to: reduction) else { return }
     let result = try FloatBuffer(count: 3, purpose: "test")
-    try reduction.finish(normalizer: normalizer, into: result.view)
+    try reduction.finish(normalizer: normalizer, into: result.view, over: LocalCommunicator())
     for (index, term) in terms.enumerated() {
       let expected = Double(term) / normalizer
       #expect(abs(Double(result.view.base[index]) - expected) <= 1e-6 * abs(expected), "element \(index)")
@@ -128,11 +130,11 @@ import Testing
 
   // Finite gradients whose Float32 sum is not: what comes out must be seen to be broken.
   @Test func fastSumsThatOverflowAreNotFinite() throws {
-    let reduction = try GradientReduction(.fast, Sharding(count: 2, ranks: 1), over: LocalCommunicator())
+    let reduction = try GradientReduction(.fast, Sharding(count: 2, ranks: 1), rank: 0)
     reduction.begin(scale: 2, terms: 2)
     for _ in 0..<2 { #expect(try add([3e38, 1], to: reduction)) }
     let result = try FloatBuffer(count: 2, purpose: "test")
-    try reduction.finish(normalizer: 2, into: result.view)
+    try reduction.finish(normalizer: 2, into: result.view, over: LocalCommunicator())
     #expect(result.view.base[0] == .infinity && result.view.base[1] == 1)
   }
 }

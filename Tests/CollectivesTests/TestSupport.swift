@@ -87,6 +87,10 @@ final class MailCommunicator: Communicator {
     local.allReduce(operation, values)
   }
 
+  func sum(_ values: UnsafeMutableBufferPointer<Int64>) { local.sum(values) }
+
+  func sum(_ values: UnsafeMutableBufferPointer<Float>) { local.sum(values) }
+
   func exchange(
     send: UnsafeRawBufferPointer, to destination: Int, receive: UnsafeMutableRawBufferPointer, from source: Int
   ) throws {

@@ -20,7 +20,7 @@ import Testing
   func anUpdateAllocatesNothing(method: Method) throws {
     let arena = Arena.twoGroups
     let shard = 5_000..<50_000
-    let optimizer = try method.make(shard: shard, runs: arena.runs, tensors: arena.tensors)
+    let optimizer = try method.make(shard: [shard, 60_000..<70_000], runs: arena.runs, tensors: arena.tensors)
     let parameters = try buffer(pseudoRandom(arena.count, seed: 1))
     let gradients = try buffer(pseudoRandom(arena.count, seed: 2))
     let groups = OptimizerLawTests.groups

@@ -32,7 +32,7 @@ import Testing
     for example in golden.cases {
       let method = try method(example)
       let optimizer = try method.make(
-        shard: 0..<golden.arena.count, runs: golden.arena.runs, tensors: golden.arena.tensors)
+        shard: [0..<golden.arena.count], runs: golden.arena.runs, tensors: golden.arena.tensors)
       let parameters = try buffer(golden.initial)
       let group = GroupStep(
         learningRate: try #require(example["learning_rate"]?.doubleValue),
@@ -71,7 +71,7 @@ import Testing
     for (beta1, beta2) in [(0.9, beta), (beta, 0.95)] {
       let method = Method("adamw", ["beta1": "\(beta1)", "beta2": "\(beta2)"])
       let (parameters, input) = (try buffer(gradients.map { _ in 0 }), try buffer(gradients))
-      try method.make(shard: 0..<5, runs: arena.runs, tensors: arena.tensors).update(
+      try method.make(shard: [0..<5], runs: arena.runs, tensors: arena.tensors).update(
         parameters: parameters.view, gradients: input.view, step: 0,
         groups: [GroupStep(learningRate: 1e-2, weightDecay: 0, gradientScale: 1)])
       for (actual, gradient) in zip(parameters.values, gradients) {
@@ -87,7 +87,7 @@ import Testing
   @Test func unusedRowsStayFinite() throws {
     let (rows, columns) = (37, 21)
     let arena = Arena([([rows, columns], 0, false)])
-    let optimizer = try Method("adafactor").make(shard: 0..<arena.count, runs: arena.runs, tensors: arena.tensors)
+    let optimizer = try Method("adafactor").make(shard: [0..<arena.count], runs: arena.runs, tensors: arena.tensors)
     let parameters = try buffer(Array(repeating: 1, count: arena.count))
     let group = GroupStep(learningRate: 1e-3, weightDecay: 0, gradientScale: 1)
     for step in 0..<50 {
@@ -108,7 +108,7 @@ import Testing
   @Test func averagesAreAccurate() throws {
     let (rows, columns) = (5_000, 50)
     let arena = Arena([([rows, columns], 0, false)])
-    let optimizer = try Method("adafactor").make(shard: 0..<arena.count, runs: arena.runs, tensors: arena.tensors)
+    let optimizer = try Method("adafactor").make(shard: [0..<arena.count], runs: arena.runs, tensors: arena.tensors)
     let gradient = pseudoRandom(arena.count, seed: 7)
     let (parameters, input) = (try FloatBuffer(count: arena.count, purpose: "test"), try buffer(gradient))
     optimizer.update(

@@ -52,7 +52,7 @@ struct Method: CustomTestStringConvertible, Sendable {
 
   var type: any Optimizer.Type { get throws { try OptimizerRegistry.type(named: name) } }
 
-  func make(shard: Range<Int>, runs: [ParameterRun], tensors: [TensorShape]) throws -> any Optimizer {
+  func make(shard: [Range<Int>], runs: [ParameterRun], tensors: [TensorShape]) throws -> any Optimizer {
     let type = try type
     return try type.init(
       options: OptimizerRegistry.options(settings, for: type), shard: shard, runs: runs, tensors: tensors)

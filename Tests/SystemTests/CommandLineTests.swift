@@ -74,6 +74,29 @@ extension SystemTests {
       #expect(outcome.stdout.contains("Open MPI"))
       #expect(outcome.lines.count { $0.hasPrefix("BLAS ") } == 1)
       #expect(outcome.stdout.contains(/sgemm [1-9][\d.]* GFLOP/))
+      #expect(outcome.stdout.contains(/memory +[1-9][\d.]* GB\/s/))
+      #expect(outcome.lines.count { $0.hasPrefix("one host ") } == (ranks == 2 ? 1 : 0))
+    }
+
+    @Test("plan reads what doctor has measured, and needs no weights")
+    func plan() async throws {
+      let doctor = try await workspace.adalign(
+        "doctor", "--json", "--output", "rates.json", "--directory", ".", ranks: 2)
+      #expect(doctor.status == 0 && doctor.lines.first == "{", "\(doctor.stderr)")
+      #expect(doctor.stdout.contains("write_mbs"))
+      let model = try workspace.copy(fixture.model, to: "shape")
+      try FileManager.default.removeItem(atPath: "\(model)/model.safetensors")
+      let arguments = ["plan", fixture.recipe, "run=none", "model=\(model)", "--rates", "rates.json", "--hosts", "1"]
+      let plan = try await workspace.command(arguments + ["--ranks", "2", "--memory", "8"]).run()
+      #expect(plan.status == 0, "\(plan.stderr)")
+      #expect(plan.stdout.contains("8192 MiB are there: fits") && plan.stdout.contains(/exchange [\d.]+/))
+      #expect(plan.lines.contains { $0.contains("optimiser state") } || plan.stdout.contains("process"))
+      // There was one host, so nothing is known of what lies between two.
+      let hosts = try await workspace.command(arguments + ["--hosts", "2"]).run()
+      #expect(hosts.status == 0 && hosts.stdout.contains("exchange not known"), "\(hosts.stderr)")
+      let wrong = try await workspace.command(arguments + ["--rates", fixture.recipe]).run()
+      #expect(wrong.status == 65 && wrong.faults.count == 1, "\(wrong.stderr)")
+      #expect(!FileManager.default.fileExists(atPath: workspace("none")))
     }
 
     @Test("DPO of known log-probabilities, the batch last")

@@ -26,6 +26,7 @@ extension SystemTests {
       let sections = [
         ("\nsample:", ["sample.samples=3", "sample.max_new_tokens=6"]),
         ("\nreward_model:", ["reward_model.train.steps=2", "reward_model.train.batch.size=4"]),
+        ("\n  refine:", ["reward_model.refine.steps=2", "reward_model.refine.batch.size=2", "label.expert.share=0.5"]),
         ("\n  rollout:", ["policy.rollout.samples=2", "policy.rollout.max_new_tokens=6"]),
         ("\n  online:", ["policy.online.max_new_tokens=6"]),
       ]
@@ -90,6 +91,7 @@ extension SystemTests {
       let recipe = "\(DocumentedCommand.folder)/demo-adapt.yaml"
       let short = [
         "policy.steps=2", "policy.batch.size=4", "reward_model.train.steps=2", "reward_model.train.batch.size=4",
+        "reward_model.refine.steps=2", "reward_model.refine.batch.size=2", "label.expert.share=1",
         "weights.fallback=uniform",
       ]
       for (name, changes) in [("source", ["weights=", "reward_model=", "label="]), ("combined", [])] {

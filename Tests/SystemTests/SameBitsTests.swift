@@ -21,6 +21,36 @@ extension SystemTests {
       #expect(run.metrics == fixture.reference.metrics)
     }
 
+    @Test("every kind of communication gives the same weights and metrics", arguments: ["ring", "allreduce"], [2, 4])
+    func communication(mode: String, ranks: Int) async throws {
+      let outcome = try await workspace.adalign(
+        "train", fixture.recipe, "run=run", "communication=\(mode)", ranks: ranks)
+      #expect(outcome.status == 0, "\(outcome.stderr)")
+      let run = RunDirectory(workspace("run"))
+      #expect(try run.weights == fixture.reference.weights)
+      #expect(run.metrics == fixture.reference.metrics)
+      // What is not overlapped is waited for.
+      #expect(try run.rows.dropFirst().allSatisfy { try number("overlap", in: $0) == 0 })
+    }
+
+    @Test("where the time goes is logged for every step, adds up, and is told at the end")
+    func phases() async throws {
+      let outcome = try await workspace.adalign("train", fixture.recipe, "run=run", ranks: 2)
+      #expect(outcome.status == 0, "\(outcome.stderr)")
+      for row in RunDirectory(workspace("run")).rows.dropFirst() {
+        let parts = try ["compute", "wait", "optimizer", "data"].map { try number("seconds/\($0)", in: row) }
+        #expect(parts.allSatisfy { $0 >= 0 })
+        #expect(try parts.reduce(0, +) <= number("seconds", in: row) * 1.000_001)
+        #expect(try (0...1).contains(number("overlap", in: row)))
+      }
+      #expect(outcome.stderr.contains(/most of a rank: compute .* checkpoint .* % of communication hidden/))
+    }
+
+    private func number(_ key: String, in row: String) throws -> Double {
+      let match = try #require(row.firstMatch(of: Regex("\"\(key)\":([-.e\\d]+)", as: (Substring, Substring).self)))
+      return try #require(Double(match.1))
+    }
+
     @Test("the reference run logs every step and evaluates when asked to")
     func metrics() throws {
       #expect(fixture.reference.steps == Array(0...Fixture.steps))

@@ -52,9 +52,9 @@ struct RunDirectory {
   /// Bytes of the final model.
   var weights: Data { get throws { try Data(contentsOf: URL(fileURLWithPath: "\(path)/final/model.safetensors")) } }
 
-  /// Rows of the metrics without the one number that is a measurement.
+  /// Rows of the metrics without the numbers that are measurements.
   var metrics: [String] {
-    rows.map { $0.replacing(/,"seconds":[^,}]+/, with: "") }
+    rows.map { $0.replacing(/,"(seconds[^"]*|overlap)":[^,}]+/, with: "") }
   }
 
   /// The steps of the metrics, in their order.
@@ -71,12 +71,12 @@ struct RunDirectory {
     return all.reduce(into: [:]) { $0[$1] = FileManager.default.contents(atPath: "\(path)/\($1)") ?? Data() }
   }
 
-  /// Everything but locks, by path; without what it took and where the cache is.
+  /// Everything but locks and where the ranks were, by path; without what it took and where the cache is.
   var results: [String: Data] {
-    var results = contents.filter { !$0.key.hasSuffix("lock") }
+    var results = contents.filter { !$0.key.hasSuffix("lock") && $0.key != "placement.json" }
     for (name, bytes) in results where !name.hasSuffix(".safetensors") {
       let text = String(decoding: bytes, as: UTF8.self)
-      results[name] = Data(text.replacing(/,"seconds":[^,}]+|cache: [^\n<]+/, with: "").utf8)
+      results[name] = Data(text.replacing(/,"(seconds[^"]*|overlap)":[^,}]+|cache: [^\n<]+/, with: "").utf8)
     }
     return results
   }
@@ -107,7 +107,7 @@ struct RunDirectory {
     try bytes.write(to: URL(fileURLWithPath: shard))
   }
 
-  private var rows: [String] {
+  var rows: [String] {
     let text = (try? String(contentsOfFile: "\(path)/metrics.jsonl", encoding: .utf8)) ?? ""
     return text.split(separator: "\n").map(String.init)
   }

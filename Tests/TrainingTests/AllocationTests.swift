@@ -6,6 +6,7 @@ import Kernels
 import Objectives
 import Optimization
 import PreferenceData
+import Synchronization
 import Testing
 import Training
 import Transformer
@@ -13,19 +14,49 @@ import Transformer
 /// The last of several ranks whose peers say nothing, so that only this rank's own work is seen.
 private final class SilentCommunicator: Communicator {
   let size: Int
+  let channel: SilentChannel
   var rank: Int { size - 1 }
   var hostRank: Int { rank }
   var hostSize: Int { size }
 
-  init(size: Int) { self.size = size }
+  init(size: Int) {
+    self.size = size
+    channel = SilentChannel(rank: size - 1, size: size)
+  }
 
   func barrier() {}
-  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) {}
+  /// The others say that they have done their part.
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) {
+    if root != rank, bytes.count == 3 { bytes.copyBytes(from: "ok ".utf8) }
+  }
   func allReduce(_ operation: ReductionOperator, _ values: UnsafeMutableBufferPointer<Double>) {}
+  func sum(_ values: UnsafeMutableBufferPointer<Int64>) {}
+  func sum(_ values: UnsafeMutableBufferPointer<Float>) {}
   func exchange(
     send: UnsafeRawBufferPointer, to destination: Int, receive: UnsafeMutableRawBufferPointer, from source: Int
   ) {}
+  func makeRingChannel() -> (any RingChannel)? { size > 1 ? channel : nil }
   func abort(code: Int32) -> Never { fatalError("abort with \(code)") }
+}
+
+/// A ring whose messages are always there; counts what its thread allocates between one and the next.
+private final class SilentChannel: RingChannel {
+  let rank: Int
+  let size: Int
+  let isCounting = Atomic<Bool>(false)
+  let messages = Atomic<Int>(0)
+  let allocations = Atomic<Int>(0)
+
+  init(rank: Int, size: Int) { (self.rank, self.size) = (rank, size) }
+
+  func start(send: UnsafeRawBufferPointer, receive: UnsafeMutableRawBufferPointer) {
+    let count = allocation_counter_stop()
+    guard isCounting.load(ordering: .relaxed) else { return }
+    if messages.add(1, ordering: .relaxed).oldValue > 0 { allocations.add(Int(count), ordering: .relaxed) }
+    allocation_counter_start()
+  }
+
+  func isDone() -> Bool { true }
 }
 
 /// A training step allocates nothing once every arena and buffer has been used at its largest.
@@ -113,7 +144,8 @@ private final class SilentCommunicator: Communicator {
       try kind.map { try TrainingTests.dataset(directory, for: $0) }
       ?? TrainingTests.dataset(directory, selection: .all)
     let task = try task(configuration, dataset)
-    let trainer = try trainer(example.type, configuration, dataset, over: SilentCommunicator(size: ranks))
+    let communicator = SilentCommunicator(size: ranks)
+    let trainer = try trainer(example.type, configuration, dataset, over: communicator)
     // A batch of everything, some of two examples and one of one: the largest and the smallest units.
     let batches = [Array(0..<dataset.count)] + (0..<4).map { [$0, $0 + 5] } + [[3]]
     let plans = try batches.map { try trainer.plan($0, of: task) }
@@ -122,6 +154,11 @@ private final class SilentCommunicator: Communicator {
       let (count, origins) = try fewestAllocations { _ = try trainer.step(step, plan, of: task) }
       #expect(count == 0, "\(count) allocations in step \(step):\n\(origins)")
     }
+    let channel = communicator.channel
+    channel.isCounting.store(true, ordering: .relaxed)
+    for (step, plan) in plans.enumerated() { _ = try trainer.step(step, plan, of: task) }
+    #expect((channel.messages.load(ordering: .relaxed) > 0) == (ranks > 1))
+    #expect(channel.allocations.load(ordering: .relaxed) == 0, "the thread of communication allocates")
   }
 
   // Between the first and the last step of a unit: samples end meanwhile, and blocks of keys begin.
@@ -212,7 +249,7 @@ private final class SilentCommunicator: Communicator {
       needsReference: traits?.survey == .mismatched || configuration.referenceSync.every > 0,
       schedule: schedule, over: communicator)
     let stream = RandomStream(seed: 1, purpose: .initialization)
-    trainer.weights.begin(layout, seed: 1) { parameters in
+    try trainer.weights.begin(layout, seed: 1) { parameters in
       for i in 0..<parameters.count { parameters.base[i] = Float(stream.normal(at: i)) * 0.2 }
     }
     return trainer

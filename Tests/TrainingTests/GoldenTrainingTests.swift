@@ -77,7 +77,7 @@ import Transformer
         fixture.configuration,
         capacity: UnitCapacity(tokens: unit.tokens.count, predictions: unit.targets.count, sequence: 64),
         trained: TrainedParameters(all: fixture.layout))
-      reduction = try GradientReduction(.exact, sharding, over: communicator)
+      reduction = try GradientReduction(.exact, sharding, rank: communicator.rank)
       let betas = try #require(golden["betas"]?.arrayValue).compactMap(\.doubleValue)
       let options = ["beta1": "\(betas[0])", "beta2": "\(betas[1])", "epsilon": "\(try golden.number("eps"))"]
       group = GroupStep(
@@ -86,7 +86,7 @@ import Transformer
       maximum = try golden.number("max_grad_norm")
       let runs = [ParameterRun(range: 0..<count, group: 0, decays: true)]
       optimizer = try AdamW(
-        options: OptimizerRegistry.options(options, for: AdamW.self), shard: sharding.range(ofRank: communicator.rank),
+        options: OptimizerRegistry.options(options, for: AdamW.self), shard: sharding.shard(ofRank: communicator.rank),
         runs: runs, tensors: [TensorShape(range: 0..<count, shape: [count])])
       norms = GradientNorms(sharding, runs: runs)
     }
@@ -102,7 +102,7 @@ import Transformer
       var step = group
       step.gradientScale = GradientClipping.scale(norm: norm, maximum: maximum)
       optimizer.update(parameters: parameters.view, gradients: gradients.view, step: index, groups: [step])
-      try Ring.allGather(parameters.view.base, sharding, over: communicator)
+      try Ring.allGather(parameters.view.base, sharding, bucket: 0, over: BlockingLink(communicator))
       return Step(loss: loss, norm: norm)
     }
 
@@ -124,7 +124,7 @@ import Transformer
         }
         #expect(reduction.add(gradients.view))
       }
-      try reduction.finish(normalizer: count, into: gradients.view)
+      try reduction.finish(normalizer: count, into: gradients.view, over: communicator)
       return try communicator.allReduce(.sum, loss)
     }
   }

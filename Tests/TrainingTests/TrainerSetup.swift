@@ -93,7 +93,9 @@ struct TrainerSetup {
     return TrainedParameters(layout, adapters: try lora.specifications(for: layout), whole: Set(heads))
   }
 
-  func trainer(over communicator: any Communicator = LocalCommunicator()) throws -> Trainer {
+  func trainer(
+    bucketBlocks: Int? = nil, over communicator: any Communicator = LocalCommunicator()
+  ) throws -> Trainer {
     let layout = ParameterLayout(fixture.configuration, head: try head)
     let model = try LanguageModel(
       fixture.configuration, head: try head, capacity: capacity, trained: trained(layout),
@@ -103,7 +105,7 @@ struct TrainerSetup {
     let isMismatched = configuration.loss?.objective.traits.survey == .mismatched
     let trainer = try Trainer(
       configuration, model: model, needsReference: isMismatched || configuration.referenceSync.every > 0,
-      schedule: schedule, over: communicator)
+      schedule: schedule, bucketBlocks: bucketBlocks, over: communicator)
     try trainer.weights.begin(layout, seed: 5) { try fixture.load(into: $0, layout) }
     if let reference = trainer.weights.reference { try fixture.load(into: reference.view, layout) }
     return trainer
@@ -127,8 +129,8 @@ struct TrainerSetup {
   }
 
   /// The state after four steps.
-  func train(over communicator: any Communicator = LocalCommunicator()) throws -> Outcome {
-    let (trainer, task) = (try trainer(over: communicator), try task())
+  func train(bucketBlocks: Int? = nil, over communicator: any Communicator = LocalCommunicator()) throws -> Outcome {
+    let (trainer, task) = (try trainer(bucketBlocks: bucketBlocks, over: communicator), try task())
     return Outcome(trainer, task, try run(trainer, task, steps: 0..<Self.batches.count))
   }
 
@@ -138,8 +140,8 @@ struct TrainerSetup {
   }
 
   /// Does some steps and saves.
-  func trainAndSave(steps: Int, over communicator: any Communicator) throws {
-    let (trainer, task) = (try trainer(over: communicator), try task())
+  func trainAndSave(steps: Int, bucketBlocks: Int? = nil, over communicator: any Communicator) throws {
+    let (trainer, task) = (try trainer(bucketBlocks: bucketBlocks, over: communicator), try task())
     _ = try run(trainer, task, steps: 0..<steps)
     try snapshots(communicator).save(
       trainer, objectiveState: (task as? PreferenceTask)?.state ?? [], step: steps, keep: 1)

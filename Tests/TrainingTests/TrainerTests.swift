@@ -80,6 +80,39 @@ import Transformer
     }
   }
 
+  /// Untied and tied embeddings, adapters, heads, means of all gradients, and a reference that follows.
+  static let exchanges: [(String, [String])] = [
+    runs[0], runs[1], runs[3], ("qwen3", ["lora.rank=2"]), ("qwen2", ["objective.name=bradley_terry"]),
+    ("llama-gqa", ["objective.reference_sync=2"]), ("llama-biased", gold + ["objective.name=ppo"]),
+  ]
+
+  // Buckets of one block, so that the small models have more than one.
+  @Test(arguments: exchanges, ["overlapped", "ring", "allreduce"])
+  func everyKindOfCommunicationGivesTheSameBits(run: (model: String, settings: [String]), mode: String) throws {
+    let setup = try TrainerSetup(run.model, run.settings + ["communication=\(mode)"])
+    let alone = try setup.train()
+    for ranks in 2...5 {
+      for outcome in try LocalCommunicator.run(ranks: ranks, { try setup.train(bucketBlocks: 1, over: $0) }) {
+        #expect(outcome == alone, "\(ranks) ranks")
+      }
+    }
+  }
+
+  // Saved in buckets of one block, which shards of other sizes must find again.
+  @Test(arguments: [exchanges[0], exchanges[2]], [(1, 3), (3, 2), (4, 1)])
+  func stateIsFoundInShardsOfOtherBuckets(run: (model: String, settings: [String]), ranks: (before: Int, after: Int))
+    throws
+  {
+    let setup = try TrainerSetup(run.model, run.settings)
+    let whole = try setup.train()
+    _ = try LocalCommunicator.run(ranks: ranks.before) {
+      try setup.trainAndSave(steps: 2, bucketBlocks: 1, over: $0)
+    }
+    for outcome in try LocalCommunicator.run(ranks: ranks.after, { try setup.resume(over: $0) }) {
+      #expect(outcome.parameters == whole.parameters && outcome.norms == Array(whole.norms[2...]))
+    }
+  }
+
   @Test(arguments: runs)
   func fastSumsAreTheSameOnEveryRank(model: String, settings: [String]) throws {
     let setup = try TrainerSetup(model, settings + ["reduction=fast"])

@@ -1,3 +1,5 @@
+import AlignmentCore
+
 /// Joins the writes of many threads: while one transaction is made durable, the next ones gather, and one thread writes
 /// them all. A disk that takes its time for each commit then holds nobody up.
 ///

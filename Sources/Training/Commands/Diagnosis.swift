@@ -20,12 +20,13 @@ package struct Diagnosis {
     }
   }
 
-  private static var requestedThreads: Int {
+  /// BLAS threads that the environment asks for; 1 if it says nothing.
+  package static var requestedThreads: Int {
     getenv("OPENBLAS_NUM_THREADS").flatMap { Int(String(cString: $0)) } ?? 1
   }
 
-  /// The report, warnings last.
-  package var text: String {
+  /// The report with what was measured, warnings last.
+  package func text(with rates: MachineRates) -> String {
     var lines = ["ranks      \(ranks.count) on \(Set(ranks.map(\.host)).count) host(s)"]
     for (rank, d) in ranks.enumerated() {
       lines.append(
@@ -36,7 +37,7 @@ package struct Diagnosis {
     lines.append(
       "memory     \(ranks[0].totalMemory >> 20) MiB in all, \(ranks[0].freeMemory >> 20) MiB available on \(ranks[0].host)"
     )
-    return (lines + warnings.map { "warning: \($0)" }).joined(separator: "\n") + "\n"
+    return lines.joined(separator: "\n") + "\n" + rates.text + warnings.map { "warning: \($0)\n" }.joined()
   }
 
   private var warnings: [String] {

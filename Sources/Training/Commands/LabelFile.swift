@@ -42,10 +42,10 @@ package struct LabelFile {
 
   /// Labels on all ranks; rank 0 writes the files, which appear when they are complete.
   package func write(over communicator: any Communicator) throws {
+    try PreparedData.agree(at: candidates, over: communicator) { try SHA256.digest(ofFile: candidates).hex }
     let rows = try PromptResponses.read(candidates)
-    for path in [output, statistics].compactMap(\.self) {
-      try FileSystem.checkParent(of: path)
-      if communicator.rank == 0 { _ = try AtomicFile(path: path) }
+    try communicator.doOnRankZero {
+      for path in [output, statistics].compactMap(\.self) { try AtomicFile.check(path) }
     }
     BLAS.threads = threads
     let builder = JudgeBuilder(

@@ -29,18 +29,16 @@ package struct SampleFile {
 
   /// Draws on all ranks; rank 0 writes the file, which appears when it is complete.
   package func write(over communicator: any Communicator) throws {
-    try FileSystem.checkParent(of: output)
-    // Whatever would hinder the output shall do so now.
-    if communicator.rank == 0 { _ = try AtomicFile(path: output) }
+    try communicator.doOnRankZero { try AtomicFile.check(output) }
     BLAS.threads = threads
-    let source = try ModelSource(.directory(model), adapter: adapter)
+    let source = try ModelSource(.directory(model), adapter: adapter).agreed(over: communicator)
     try source.requireLanguageModel(model, for: "sampling")
     let continuations = Continuations(source: source, stopStrings: stopStrings, limits: limits, over: communicator)
     let encoded = try PromptFile.read(prompts).map {
       try continuations.encode($0.text + Array(suffix.utf8), at: $0.place)
     }
-    try PreparedData.checkAgreement(Self.digest(encoded), over: communicator)
-    let parameters = try source.loadParameters()
+    try PreparedData.agree(at: prompts, over: communicator) { Self.digest(encoded) }
+    let parameters = try source.loadParameters(over: communicator)
     let progress = SamplingProgress(over: communicator)
     let results = try continuations.draw(
       encoded, parameters: parameters.view, settings, observer: progress.update)

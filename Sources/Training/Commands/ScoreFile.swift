@@ -32,10 +32,9 @@ package struct ScoreFile {
 
   /// Computes on all ranks; rank 0 writes the file, which appears when it is complete.
   package func write(over communicator: any Communicator) throws {
-    try FileSystem.checkParent(of: output)
-    if communicator.rank == 0 { _ = try AtomicFile(path: output) }
+    try communicator.doOnRankZero { try AtomicFile.check(output) }
     BLAS.threads = threads
-    let sources = try models.map { try ModelSource(.directory($0), adapter: adapter) }
+    let sources = try models.map { try ModelSource(.directory($0), adapter: adapter).agreed(over: communicator) }
     try check(sources)
     var options = EncodingOptions(
       contextLength: sources.map(\.configuration.contextLength).min() ?? 0, endOfSequence: sources[0].endOfSequence)

@@ -118,7 +118,39 @@ extension RunConfiguration.CheckpointSettings {
   init(_ section: RecipeSection) throws {
     every = try section.integer("every", default: 0, in: 0...Int.max)
     keep = try section.integer("keep", default: 2, in: 1...1_000_000)
+    isAsynchronous = try section.boolean("asynchronous", default: true)
     try section.finish()
+  }
+}
+
+extension RunConfiguration.NonFiniteSettings {
+  /// `on_nonfinite` and `max_skips`.
+  init(_ recipe: RecipeSection) throws {
+    action = try recipe.choice("on_nonfinite", default: .stop)
+    mostSkips = try recipe.integer("max_skips", default: 10, in: 1...1_000_000)
+  }
+}
+
+extension RunConfiguration.CheckSettings {
+  init(_ section: RecipeSection) throws {
+    every = try section.integer("every", default: 1, in: 0...Int.max)
+    try section.finish()
+  }
+}
+
+extension Watchdog.Limit {
+  /// `watchdog`: seconds, or `auto`.
+  init(_ recipe: RecipeSection) throws {
+    let text = try recipe.string("watchdog", default: "auto")
+    guard text != "auto" else {
+      self = .automatic
+      return
+    }
+    guard let seconds = Int(text), (0...1_000_000).contains(seconds) else {
+      throw Fault(
+        .configuration, "must be auto or an integer from 0 to 1000000", at: "watchdog", hint: "0 waits for ever")
+    }
+    self = .seconds(seconds)
   }
 }
 

@@ -30,13 +30,16 @@ package struct RunConfiguration {
   package var checkpoint: CheckpointSettings
   package var evaluation: EvaluationSettings
   package var reduction: GradientReduction.Mode
+  package var communication: CommunicationMode
   /// BLAS threads per rank.
   package var threads: Int
   package var memory: MemoryBudget
   /// Directory of tokenised data and reference log-probabilities.
   package var cache: String
-  /// Seconds without progress after which a rank gives up; 0 waits for ever.
-  package var watchdogSeconds: Int
+  /// How long without progress a rank waits before it gives up.
+  var watchdog: Watchdog.Limit
+  package var nonFinite: NonFiniteSettings
+  package var check: CheckSettings
   /// All of the above as text.
   package var settings: ResolvedSettings
 
@@ -140,6 +143,31 @@ package struct RunConfiguration {
     /// Optimiser steps between checkpoints; 0 saves only when asked to stop.
     package var every: Int
     package var keep: Int
+    /// Whether training goes on while a checkpoint is written.
+    package var isAsynchronous: Bool
+  }
+
+  /// What becomes of a step whose loss or gradient is not finite.
+  package struct NonFiniteSettings {
+    package enum Action: String, CaseIterable {
+      /// The run ends.
+      case stop
+      /// The step changes nothing, and the next one follows.
+      case skip
+    }
+
+    package var action: Action
+    /// Steps in a row that may be skipped.
+    package var mostSkips: Int
+  }
+
+  /// How often ranks compare their weights.
+  package struct CheckSettings {
+    /// Optimiser steps between comparisons; 0 compares only before a checkpoint.
+    package var every: Int
+
+    /// Whether a step, counted from 0, compares.
+    func isDue(_ step: Int) -> Bool { every > 0 && (step + 1) % every == 0 }
   }
 }
 
@@ -178,10 +206,13 @@ extension RunConfiguration {
     checkpoint = try CheckpointSettings(recipe.section("checkpoint"))
     evaluation = try EvaluationSettings(recipe.section("eval"))
     reduction = try recipe.choice("reduction", default: .exact)
+    communication = try recipe.choice("communication", default: .ring)
     threads = try recipe.integer("threads", default: 1, in: 1...1024)
     memory = try MemoryBudget(recipe.section("memory"))
     cache = try recipe.string("cache", default: CacheDirectory.byDefault)
-    watchdogSeconds = try recipe.integer("watchdog", default: 600, in: 0...1_000_000)
+    watchdog = try Watchdog.Limit(recipe)
+    nonFinite = try NonFiniteSettings(recipe)
+    check = try CheckSettings(recipe.section("check"))
     try recipe.finish()
     try checkWeights()
   }

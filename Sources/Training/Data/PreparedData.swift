@@ -19,7 +19,7 @@ enum PreparedData {
     _ files: [String], source: ModelSource, options: EncodingOptions, weights: RowWeights? = nil, cache: String,
     over communicator: any Communicator
   ) throws -> TokenizedDataset {
-    try inTurns(over: communicator) {
+    try oncePerHost(files.joined(separator: ", "), over: communicator) {
       try TokenizedDataset.prepare(
         files: files, encoder: source.tokenizer, encoderDigest: source.tokenizerDigest, options: options,
         weights: weights, cacheDirectory: cache
@@ -36,7 +36,7 @@ enum PreparedData {
     for example in examples { hash.update(field: "\(example.prompt) \(example.completions.map(\.tokens))") }
     let key = hash.finish().hex
     let path = "\(cache)/tokens-\(key).bin"
-    return try inTurns(over: communicator) {
+    return try oncePerHost("samples", over: communicator) {
       if let stored = try? TokenizedDataset(path: path), stored.key == key { return stored }
       try FileSystem.makeDirectory(cache)
       try TokenizedDataset.write(examples, to: path, key: key)
@@ -44,27 +44,26 @@ enum PreparedData {
     }
   }
 
-  /// Makes a dataset on rank 0 first, then on the first rank of every host; the others find it made.
-  private static func inTurns(
-    over communicator: any Communicator, _ prepare: () throws -> TokenizedDataset
+  /// Makes a dataset on rank 0 first, then on the first rank of every other host, which finds it made where they share
+  /// the file system; further ranks of a host map the file of its first.
+  private static func oncePerHost(
+    _ place: String, over communicator: any Communicator, _ prepare: () throws -> TokenizedDataset
   ) throws -> TokenizedDataset {
-    var dataset: TokenizedDataset?
-    for turn in 0...2 {
-      let own = communicator.rank == 0 ? 0 : communicator.hostRank == 0 ? 1 : 2
-      if turn == own { dataset = try prepare() }
-      try communicator.barrier()
+    var own: TokenizedDataset?
+    try communicator.doOnRankZero { own = try prepare() }
+    try agree(at: place, over: communicator) {
+      let made = try own ?? prepare()
+      own = made
+      return made.digest
     }
-    guard let dataset else { preconditionFailure("every rank has a turn") }
-    try checkAgreement(dataset.digest, over: communicator)
-    return dataset
+    let paths = try communicator.onEachHost { own?.path ?? "" }
+    return try own ?? TokenizedDataset(path: paths.first { $0.host == Host.name }?.text ?? paths[0].text)
   }
 
   /// Refuses to go on where hosts see different data under the same names.
-  static func checkAgreement(_ digest: String, over communicator: any Communicator) throws {
-    let digests = try communicator.allGather(Array(digest.utf8))
-    guard let different = digests.firstIndex(where: { $0 != digests[0] }) else { return }
-    throw Fault(
-      .data, "rank \(different) sees other data than rank 0", hint: "copy the same data files to every host")
+  static func agree(at place: String, over communicator: any Communicator, digest: () throws -> String) throws {
+    try communicator.agree(
+      on: "content", at: place, .data, hint: "copy the same data files to every host, or share their directory", digest)
   }
 }
 

@@ -33,8 +33,8 @@ package struct RunInputs {
 
   /// Keys that may change between a run and its continuation without changing what it computes.
   private static let freeKeys = [
-    "run", "model", "reference", "reward.model", "data.", "eval.", "checkpoint.", "threads", "memory.activations_mb",
-    "cache", "watchdog",
+    "run", "model", "reference", "reward.model", "data.", "eval.", "checkpoint.", "check.", "threads",
+    "memory.activations_mb", "cache", "watchdog", "on_nonfinite", "max_skips", "communication",
   ]
 
   /// The settings, and digests of what they name.
@@ -84,7 +84,7 @@ private struct DataLoader {
     self.source = source
     self.communicator = communicator
     self.loss = loss
-    reference = try configuration.reference.map { try ModelSource(.directory($0)) } ?? source
+    reference = try configuration.reference.map { try ModelSource(.directory($0)).agreed(over: communicator) } ?? source
     try checkReference()
   }
 
@@ -116,7 +116,8 @@ private struct DataLoader {
     try file.fingerprint.checkData(configuration.data.train, at: path)
     if traits.output == .logProbability {
       let start = configuration.lora?.start
-      let policy = try start.map { try ModelSource(configuration.model, adapter: $0) } ?? source
+      let policy =
+        try start.map { try ModelSource(configuration.model, adapter: $0).agreed(over: communicator) } ?? source
       try file.fingerprint.checkModel(policy.digest, at: path)
     }
     return try file.rowWeights()

@@ -39,7 +39,7 @@ package struct ScoringPass {
     let capacity = UnitCapacity(
       unitTokens: unitTokens, datasets: [dataset], mixesPrompts: mixesPrompts,
       contextLength: source.configuration.contextLength)
-    let (model, parameters) = try source.load(capacity: capacity)
+    let (model, parameters) = try source.load(capacity: capacity, over: communicator)
     self.init(model, parameters: parameters, dataset: dataset, unitTokens: unitTokens, over: communicator)
   }
 
@@ -132,12 +132,20 @@ package struct ScoringPass {
 }
 
 extension ModelSource {
-  /// A model that only scores, with its weights.
-  func load(capacity: UnitCapacity) throws -> (LanguageModel, FloatBuffer) {
+  /// A model that only scores, with its weights, which the ranks of a host share.
+  func load(capacity: UnitCapacity, over communicator: any Communicator) throws -> (LanguageModel, FloatBuffer) {
+    let (model, weights) = try allocate(capacity: capacity, over: communicator)
+    try weights.fill { try loadParameters(model.layout, into: $0) }
+    return (model, weights.buffer)
+  }
+
+  /// The same without the weights.
+  func allocate(capacity: UnitCapacity, over communicator: any Communicator) throws -> (LanguageModel, FrozenWeights) {
     let model = try LanguageModel(configuration, head: head, capacity: capacity, trained: nil)
-    let parameters = try FloatBuffer(count: model.layout.count, purpose: "parameters")
-    try loadParameters(model.layout, into: parameters.view)
-    return (model, parameters)
+    return (
+      model,
+      try FrozenWeights(count: model.layout.count, purpose: "weights that only score", over: communicator)
+    )
   }
 }
 

@@ -53,7 +53,7 @@ enum TransientDataset {
     }
     try communicator.barrier()
     let dataset = try TokenizedDataset(path: path)
-    try PreparedData.checkAgreement(dataset.digest, over: communicator)
+    try PreparedData.agree(at: "texts", over: communicator) { dataset.digest }
     if writes { try FileSystem.removeTree(path) }
     return dataset
   }

@@ -27,7 +27,7 @@ package struct HeldOutEvaluation {
 
   /// Scores and samples on all ranks.
   package func run(model directory: String, temperature: Double, seed: UInt64) throws -> Result {
-    let source = try ModelSource(.directory(directory))
+    let source = try ModelSource(.directory(directory)).agreed(over: communicator)
     var options = EncodingOptions(
       contextLength: source.configuration.contextLength, endOfSequence: source.endOfSequence)
     options.selection = .pairs

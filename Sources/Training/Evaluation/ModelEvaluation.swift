@@ -29,14 +29,13 @@ package struct ModelEvaluation {
 
   /// Opens everything first, then computes on all ranks; rank 0 writes the files.
   package func run(over communicator: any Communicator) throws -> Report {
-    for output in [output, samples?.output].compactMap({ $0 }) {
-      try FileSystem.checkParent(of: output)
-      // Whatever would hinder the output shall do so now.
-      if communicator.rank == 0 { _ = try AtomicFile(path: output) }
+    // Whatever would hinder the outputs shall do so now.
+    try communicator.doOnRankZero {
+      for output in [output, samples?.output].compactMap({ $0 }) { try AtomicFile.check(output) }
     }
     BLAS.threads = threads
-    let source = try ModelSource(.directory(model), adapter: adapter)
-    let reference = try referenceSource(source)
+    let source = try ModelSource(.directory(model), adapter: adapter).agreed(over: communicator)
+    let reference = try referenceSource(source, over: communicator)
     let evaluator = try data.map {
       try HeldOutEvaluator($0, source: source, reference: reference, unitTokens: unitTokens, over: communicator)
     }
@@ -55,7 +54,9 @@ package struct ModelEvaluation {
     return report
   }
 
-  private func referenceSource(_ source: ModelSource) throws -> ModelSource? {
+  private func referenceSource(
+    _ source: ModelSource, over communicator: any Communicator
+  ) throws -> ModelSource? {
     guard source.head != .score else {
       guard reference == nil else {
         throw Fault(.usage, "a reward model has no reference", at: model, hint: "leave --reference out")
@@ -63,7 +64,7 @@ package struct ModelEvaluation {
       return nil
     }
     guard let directory = reference ?? (adapter == nil ? nil : model) else { return nil }
-    let other = try ModelSource(.directory(directory))
+    let other = try ModelSource(.directory(directory)).agreed(over: communicator)
     try other.requireLanguageModel(directory, for: "--reference")
     try other.requireVocabulary(of: source, directory)
     return other

@@ -56,8 +56,8 @@ package struct PolicyComparison {
     self.reference = reference
     self.unitTokens = unitTokens
     self.communicator = communicator
-    opponent = try ModelSource(.directory(settings.opponent))
-    judge = try ModelSource(.directory(settings.judge))
+    opponent = try ModelSource(.directory(settings.opponent)).agreed(over: communicator)
+    judge = try ModelSource(.directory(settings.judge)).agreed(over: communicator)
     try opponent.requireLanguageModel(settings.opponent, for: "--against")
     try judge.requireRewardModel(settings.judge, for: "--judge")
     try opponent.requireTokens(of: policy, settings.opponent)
@@ -104,7 +104,7 @@ package struct PolicyComparison {
   private func draw(_ source: ModelSource) throws -> [[[Int32]]] {
     let continuations = Continuations(
       source: source, stopStrings: settings.stopStrings, limits: settings.limits, over: communicator)
-    let parameters = try source.loadParameters()
+    let parameters = try source.loadParameters(over: communicator)
     return try continuations.draw(prompts, parameters: parameters.view, settings.sampling).map { $0.map(\.sample.ids) }
   }
 

@@ -31,7 +31,7 @@ package struct RewardCalibration {
   package func run(over communicator: any Communicator) throws -> JSONValue {
     try ModelExport.checkTarget(output)
     BLAS.threads = threads
-    let source = try ModelSource(.directory(model))
+    let source = try ModelSource(.directory(model)).agreed(over: communicator)
     try source.requireRewardModel(model, for: "calibration")
     let forecasts = try forecasts(source, over: communicator)
     let temperature = try temperature(of: forecasts)

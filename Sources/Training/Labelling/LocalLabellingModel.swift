@@ -18,7 +18,7 @@ final class LocalLabellingModel: LabellingModel {
   private let communicator: any Communicator
 
   init(_ directory: String, cache: String, unitTokens: Int = 2048, over communicator: any Communicator) throws {
-    source = try ModelSource(.directory(directory))
+    source = try ModelSource(.directory(directory)).agreed(over: communicator)
     try source.requireLanguageModel(directory, for: "judging")
     identity = "model \(source.digest)"
     self.cache = cache

@@ -13,7 +13,7 @@ final class RewardModelJudge: PointwisePreferenceFunction {
   private let communicator: any Communicator
 
   init(_ directory: String, cache: String, unitTokens: Int = 2048, over communicator: any Communicator) throws {
-    source = try ModelSource(.directory(directory))
+    source = try ModelSource(.directory(directory)).agreed(over: communicator)
     try source.requireRewardModel(directory, for: "judging")
     identity = "reward model \(source.digest)"
     self.cache = cache

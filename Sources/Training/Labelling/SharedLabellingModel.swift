@@ -29,11 +29,14 @@ final class SharedLabellingModel: LabellingModel {
   }
 
   func answers(to prompts: [JudgePrompt]) throws -> [JudgeAnswer] {
-    let text = try communicator.onRankZero {
-      guard let model else { preconditionFailure("rank 0 has the model") }
-      let answers = try model.answers(to: prompts)
-      for remark in model.report.remarks { log.warning("\(model.identity): \(remark)") }
-      return JSONValue.array(answers.map(\.json)).text
+    let text = try Watchdog.during(.judge) {
+      FaultInjection.reach(.judge)
+      return try communicator.onRankZeroAtLength { [model] in
+        guard let model else { preconditionFailure("rank 0 has the model") }
+        let answers = try model.answers(to: prompts)
+        for remark in model.report.remarks { log.warning("\(model.identity): \(remark)") }
+        return JSONValue.array(answers.map(\.json)).text
+      }
     }
     return try (ModelSource.parse(Array(text.utf8), identity).arrayValue ?? []).map(JudgeAnswer.init)
   }

@@ -1,4 +1,5 @@
 import AlignmentCore
+import Collectives
 import Transformer
 
 // What commands ask of the models that they are given, before any work is done.
@@ -41,12 +42,15 @@ extension ModelSource {
     }
   }
 
-  /// The weights of the model with its own head in memory.
-  func loadParameters() throws -> FloatBuffer {
+  /// The weights of the model with its own head, in memory of this rank's own.
+  func loadParameters() throws -> FloatBuffer { try loadParameters(over: LocalCommunicator()) }
+
+  /// The weights of the model with its own head, which the ranks of a host share; nobody may change them.
+  func loadParameters(over communicator: any Communicator) throws -> FloatBuffer {
     let layout = ParameterLayout(configuration, head: head)
-    let parameters = try FloatBuffer(count: layout.count, purpose: "parameters")
-    try loadParameters(layout, into: parameters.view)
-    return parameters
+    let weights = try FrozenWeights(count: layout.count, purpose: "weights", over: communicator)
+    try weights.fill { try loadParameters(layout, into: $0) }
+    return weights.buffer
   }
 
   /// A sample as a reward model reads it: ended, even where the limit of length cut it.

@@ -1,5 +1,6 @@
 import AlignmentCore
 import Checkpoints
+import Collectives
 import JSON
 import Kernels
 import Tokenization
@@ -15,8 +16,8 @@ package final class ModelSource {
   package let tokenizer: Tokenizer
   /// SHA-256 of `tokenizer.json`.
   package let tokenizerDigest: String
-  /// SHA-256 over configuration and weights.
-  package let digest: String
+  /// SHA-256 over configuration and weights, computed when it is first asked for (1.7 GB/s); see ``agreed(over:)``.
+  package private(set) lazy var digest = computedDigest()
   /// The id that ends a training completion.
   package let endOfSequence: Int32
   /// The head that the weights, or the adapter, come with: that of a language model, or the score of a reward model.
@@ -27,21 +28,28 @@ package final class ModelSource {
   let companions: [(name: String, bytes: [UInt8])]
   private let weights: Weights
   private let adapter: AdapterFiles?
+  private let adapterDigest: String?
+  /// Directory, or the key of the recipe.
+  private let place: String
   /// The head of the weights without the adapter.
   private let ownHead: ModelHead
 
   private enum Weights {
     case files(ModelFiles)
     case random(seed: UInt64)
+    /// Left where they are, for plans.
+    case unread
   }
 
   /// Opens a model; weights are mapped but not yet read into memory.
   ///
   /// - Parameters:
   ///   - adapter: directory of a PEFT adapter that is added to the weights.
+  ///   - readsWeights: whether there are weights to be loaded later; without them the digest is of the configuration alone.
   /// - Throws: ``Fault`` if anything is missing, malformed or does not fit together.
-  package init(_ origin: ModelOrigin, adapter directory: String? = nil) throws {
+  package init(_ origin: ModelOrigin, adapter directory: String? = nil, readsWeights: Bool = true) throws {
     adapter = try directory.map { try AdapterFiles($0) }
+    adapterDigest = try adapter?.digest()
     switch origin {
     case .directory(let directory):
       guard FileSystem.isDirectory(directory) else {
@@ -50,10 +58,7 @@ package final class ModelSource {
           hint: "it must hold config.json, tokenizer.json and *.safetensors")
       }
       companions = try Self.companionFiles(of: directory)
-      let files = try ModelFiles.open(directory: directory)
-      weights = .files(files)
-      let own = SHA256.digest(of: companions[0].bytes + Array(files.digest().utf8)).hex
-      digest = try adapter.map { SHA256.digest(of: Array("\(own) \(try $0.digest())".utf8)).hex } ?? own
+      weights = readsWeights ? .files(try ModelFiles.open(directory: directory)) : .unread
     case .initialized(let shape, let seed):
       let json = shape.configuration(
         vocabularySize: ByteTokenizer.vocabularySize, endOfSequence: ByteTokenizer.endOfSequence)
@@ -63,9 +68,8 @@ package final class ModelSource {
         ("tokenizer_config.json", Self.byteTokenizerConfiguration),
       ]
       weights = .random(seed: seed)
-      digest = SHA256.digest(of: companions[0].bytes + Array("random \(seed)".utf8)).hex
     }
-    let place = Self.place(of: origin)
+    place = Self.place(of: origin)
     configuration = try ModelConfiguration(
       json: Self.parse(companions[0].bytes, "\(place)/config.json"), path: "\(place)/config.json")
     let tokenizerBytes = companions.first { $0.name == "tokenizer.json" }?.bytes ?? []
@@ -75,7 +79,7 @@ package final class ModelSource {
     head = try adapter?.head(on: ownHead) ?? ownHead
     endOfSequence = try Self.endOfSequence(configuration, companions, tokenizer, place)
     stopTokens = try Self.generationStops(companions, place).union(configuration.endOfSequence + [endOfSequence])
-    try checkVocabulary(place)
+    try checkVocabulary()
   }
 
   /// Reads the weights into an arena, or draws them.
@@ -84,6 +88,8 @@ package final class ModelSource {
   ///
   /// A head that the weights lack begins anew: a score head with small random weights, a value head with zeros.
   package func loadParameters(_ layout: ParameterLayout, into parameters: FloatView) throws {
+    let outer = Watchdog.enter(.modelLoad)
+    defer { Watchdog.enter(outer) }
     switch weights {
     case .files(let files):
       let reader = WeightReader(files: files, layout: layout, configuration: configuration, head: ownHead)
@@ -91,6 +97,7 @@ package final class ModelSource {
       initialize(layout, parameters, 0) { reader.isNew($0) }
       try reader.readValueHead(into: parameters)
     case .random(let seed): initialize(layout, parameters, seed) { _ in true }
+    case .unread: preconditionFailure("a plan has no weights")
     }
     try adapter?.merge(layout, into: parameters)
   }
@@ -113,7 +120,7 @@ package final class ModelSource {
     }
   }
 
-  private func checkVocabulary(_ place: String) throws {
+  private func checkVocabulary() throws {
     guard tokenizer.vocabularySize <= configuration.vocabularySize else {
       throw Fault(
         .data,
@@ -124,6 +131,43 @@ package final class ModelSource {
       throw Fault(
         .data, "eos_token_id \(endOfSequence) is outside the vocabulary of \(configuration.vocabularySize)", at: place)
     }
+  }
+}
+
+// MARK: - Identity
+
+extension ModelSource {
+  /// This model, if every host has the same; the first rank of each host hashes it for all ranks there.
+  ///
+  /// Every rank must call it.
+  ///
+  /// - Throws: ``Fault`` that names a host with other files.
+  package func agreed(over communicator: any Communicator) throws -> ModelSource {
+    let hint = "copy the same model to every host, or share its directory"
+    digest = try communicator.agree(on: "model", at: place, .data, hint: hint) { digest }
+    try communicator.agree(on: "tokenizer", at: place, .data, hint: hint) { companionDigest }
+    return self
+  }
+
+  private func computedDigest() -> String {
+    let own =
+      switch weights {
+      case .files(let files): files.digest()
+      case .random(let seed): "random \(seed)"
+      case .unread: ""
+      }
+    let model = SHA256.digest(of: companions[0].bytes + Array(own.utf8)).hex
+    return adapterDigest.map { SHA256.digest(of: Array("\(model) \($0)".utf8)).hex } ?? model
+  }
+
+  /// Of the files beside configuration and weights.
+  private var companionDigest: String {
+    let hash = SHA256()
+    for file in companions.dropFirst() {
+      hash.update(field: file.name)
+      hash.update(field: SHA256.digest(of: file.bytes).hex)
+    }
+    return hash.finish().hex
   }
 }
 

@@ -28,7 +28,8 @@ struct OnlineInputs {
     source = online.sourceShare > 0 ? try open(configuration.data.train) : nil
     evaluation = configuration.data.evaluation.isEmpty ? nil : try open(configuration.data.evaluation)
     reference =
-      traits.needsReference ? try configuration.reference.map { try ModelSource(.directory($0)) } ?? model : nil
+      traits.needsReference
+      ? try configuration.reference.map { try ModelSource(.directory($0)).agreed(over: communicator) } ?? model : nil
     if let reference { try reference.requireShape(of: model, configuration.reference ?? "") }
     switch configuration.length {
     case .steps(let steps): totalSteps = steps
@@ -37,7 +38,7 @@ struct OnlineInputs {
     }
     capacity = Self.capacity(configuration, online, prompts, [source, evaluation].compactMap { $0 }, model)
     let digest = PromptReader.digest(prompts)
-    try PreparedData.checkAgreement(digest, over: communicator)
+    try PreparedData.agree(at: "data.train", over: communicator) { digest }
     continuationSettings = RunInputs.continuationSettings(
       configuration, model: model.digest, reference: reference?.digest ?? "none",
       data: [digest, source?.digest ?? ""].joined(separator: " "))

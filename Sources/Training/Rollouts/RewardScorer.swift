@@ -10,9 +10,10 @@ final class RewardScorer {
   private let settings: RunConfiguration.RewardSettings
   private let communicator: any Communicator
   private let unitTokens: Int
-  private let model: (model: LanguageModel, parameters: FloatBuffer)?
+  private let source: ModelSource?
+  private let model: (model: LanguageModel, weights: FrozenWeights)?
 
-  /// Loads the reward model.
+  /// Allocates the memory of the reward model, where there is one.
   ///
   /// - Parameters:
   ///   - limits: of the samples, which each get one token more at most.
@@ -23,10 +24,18 @@ final class RewardScorer {
     self.settings = settings
     self.unitTokens = unitTokens
     self.communicator = communicator
+    self.source = source
     let tokens = max(unitTokens, limits.group + limits.completions)
     model = try source.map {
-      try $0.load(capacity: UnitCapacity(tokens: tokens, predictions: tokens, sequence: limits.sequence + 1))
+      try $0.allocate(
+        capacity: UnitCapacity(tokens: tokens, predictions: tokens, sequence: limits.sequence + 1), over: communicator)
     }
+  }
+
+  /// Loads the reward model; every rank must come here.
+  func loadWeights() throws {
+    guard let source, let model else { return }
+    try model.weights.fill { try source.loadParameters(model.model.layout, into: $0) }
   }
 
   /// Refuses what cannot judge a policy's samples.
@@ -71,9 +80,9 @@ final class RewardScorer {
   }
 
   private func modelScores(_ scored: TokenizedDataset) throws -> [Double] {
-    guard let (model, parameters) = model else { preconditionFailure("there is no reward model") }
+    guard let (model, weights) = model else { preconditionFailure("there is no reward model") }
     return try ScoringPass(
-      model, parameters: parameters, dataset: scored, unitTokens: unitTokens, over: communicator
+      model, parameters: weights.buffer, dataset: scored, unitTokens: unitTokens, over: communicator
     ).completionOutputs()
   }
 }

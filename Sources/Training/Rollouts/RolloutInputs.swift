@@ -53,10 +53,10 @@ struct RolloutInputs {
     let dataset = isStored ? try Self.stored(configuration, source, over: communicator) : nil
     try dataset?.check(for: settings)
     let digest = dataset?.digest ?? PromptReader.digest(prompts + evaluationPrompts)
-    try PreparedData.checkAgreement(digest, over: communicator)
-    reference = try Self.reference(configuration, settings, source)
+    try PreparedData.agree(at: "data.train", over: communicator) { digest }
+    reference = try Self.reference(configuration, settings, source, over: communicator)
     limits = Self.limits(prompts + evaluationPrompts, dataset, settings.rollout, source)
-    rewardModel = try settings.rewards.model.map { try ModelSource(.directory($0)) }
+    rewardModel = try settings.rewards.model.map { try ModelSource(.directory($0)).agreed(over: communicator) }
     if let rewardModel, let directory = settings.rewards.model {
       try RewardScorer.check(
         rewardModel, directory, policy: source, longest: min(limits.sequence + 1, source.configuration.contextLength))
@@ -104,10 +104,12 @@ struct RolloutInputs {
 
   /// The reference where the objective asks for it, or where it stands for the policy that wrote the data.
   private static func reference(
-    _ configuration: RunConfiguration, _ settings: RunConfiguration.PolicySettings, _ source: ModelSource
+    _ configuration: RunConfiguration, _ settings: RunConfiguration.PolicySettings, _ source: ModelSource,
+    over communicator: any Communicator
   ) throws -> ModelSource? {
     guard settings.objective.needsReference || settings.rollout.source == .data else { return nil }
-    let reference = try configuration.reference.map { try ModelSource(.directory($0)) } ?? source
+    let reference =
+      try configuration.reference.map { try ModelSource(.directory($0)).agreed(over: communicator) } ?? source
     guard reference.configuration == source.configuration else {
       throw Fault(
         .configuration, "the reference is computed beside the policy and must have its shape",
@@ -122,7 +124,7 @@ struct RolloutInputs {
     return hash.finish().hex
   }
 
-  private static func limits(
+  static func limits(
     _ prompts: [PromptText], _ dataset: TokenizedDataset?, _ rollout: RunConfiguration.RolloutSettings,
     _ source: ModelSource
   ) -> Limits {
@@ -147,7 +149,7 @@ struct RolloutInputs {
     return limits
   }
 
-  private static func steps(
+  static func steps(
     _ configuration: RunConfiguration, _ rollout: RunConfiguration.RolloutSettings, count: Int
   ) -> Int {
     switch configuration.length {

@@ -151,7 +151,7 @@ final class RolloutSampler {
     let scored = try store.samples(0, key: dataset.digest, name: "scored") { ended(dataset) }
     let samples = try texts(of: dataset, prompts: evaluationPrompts.map(\.text))
     let rewards = try scorer.rewards(of: dataset, scored: scored) { samples }
-    try store.replace(0, name: "samples.jsonl", Self.lines(samples, rewards))
+    store.replace(0, name: "samples.jsonl", Self.lines(samples, rewards))
     let mean = rewards.reduce(0, +) / Double(rewards.count)
     return StepMetrics(
       loss: -mean, values: [("reward", mean)], examples: rewards.count, tokens: dataset.totalTokens,

@@ -1,6 +1,7 @@
 import AlignmentCore
 import Checkpoints
 import Collectives
+import Logging
 import PreferenceData
 
 /// The files of a run's rollouts: what each stage has finished, so that a run that was killed does not do it again.
@@ -59,13 +60,15 @@ struct RolloutStore {
   /// Adds a file for people.
   func note(_ number: Int, name: String, _ lines: () throws -> [[UInt8]]) throws {
     guard communicator.rank == 0, !FileSystem.exists("\(path(number))/\(name)") else { return }
-    try replace(number, name: name, try lines())
+    replace(number, name: name, try lines())
   }
 
   /// Writes a file for people anew.
-  func replace(_ number: Int, name: String, _ lines: [[UInt8]]) throws {
+  func replace(_ number: Int, name: String, _ lines: [[UInt8]]) {
     guard communicator.rank == 0 else { return }
-    try AtomicFile.write("\(path(number))/\(name)", lines.flatMap { $0 + [UInt8(ascii: "\n")] })
+    do { try AtomicFile.write("\(path(number))/\(name)", lines.flatMap { $0 + [UInt8(ascii: "\n")] }) } catch {
+      log.warning("a file for people cannot be written (\(error)); training goes on")
+    }
   }
 
   /// Removes the rollouts before a number.

@@ -39,6 +39,9 @@ package final class SamplingPass {
     precondition(identities.map { $0.count == prompts.count } ?? true, "as many identities as prompts are needed")
     guard !prompts.isEmpty else { return [] }
     try check(prompts)
+    let outer = Watchdog.enter(.sampling)
+    defer { Watchdog.enter(outer) }
+    FaultInjection.reach(.sampling)
     let plan = SamplingPlan(
       promptLengths: prompts.map(\.count), settings: settings, configuration: configuration, limits: limits)
     let sampler = try sampler(for: plan.capacity)

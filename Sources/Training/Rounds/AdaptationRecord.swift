@@ -10,7 +10,11 @@ struct AdaptationRecord {
 
   /// Keys that may change between a run and its continuation without changing what it computes.
   private static let freeKeys: Set = ["run", "model", "rounds", "threads", "cache"]
-  private static let freeEndings = [".threads", ".cache", ".watchdog", ".checkpoint.every", ".checkpoint.keep"]
+  private static let freeEndings = [
+    ".threads", ".cache", ".watchdog", ".checkpoint.every", ".checkpoint.keep", ".checkpoint.asynchronous",
+    ".check.every",
+    ".on_nonfinite", ".max_skips",
+  ]
 
   init(_ configuration: AdaptationConfiguration, model: String, prompts: String) throws {
     run = configuration.run
@@ -36,12 +40,12 @@ struct AdaptationRecord {
       return try AtomicFile.write(path, json.serialized(pretty: true))
     }
     let saved = try ModelSource.parse(try FileSystem.readWhole(path), path)
-    guard let change = fields.first(where: { saved[ByteString($0.key)]?.stringValue != $0.value }) else {
-      return try AtomicFile.write("\(run)/config.yaml", Array(settings.yaml.utf8))
+    let changes = fields.filter { saved[ByteString($0.key)]?.stringValue != $0.value }.map { key, value in
+      "\(key) is \(value), was \(saved[ByteString(key)]?.stringValue ?? "not set")"
     }
-    let was = saved[ByteString(change.key)]?.stringValue ?? "not set"
+    guard !changes.isEmpty else { return try AtomicFile.write("\(run)/config.yaml", Array(settings.yaml.utf8)) }
     throw Fault(
-      .configuration, "the rounds are of a run with other settings: \(change.key) is \(change.value), was \(was)",
+      .configuration, "the rounds are of a run with other settings: \(changes.joined(separator: "; "))",
       at: run, hint: "set it back to continue, or choose another run directory")
   }
 }

@@ -20,11 +20,12 @@ package final class AdaptationRun {
     self.configuration = configuration
     self.communicator = communicator
     BLAS.threads = configuration.threads
-    lock = try communicator.rank == 0 ? RunDirectoryLock(configuration.run) : nil
+    lock = try RunDirectoryLock.take(configuration.run, over: communicator)
     do {
-      let source = try ModelSource(.directory(configuration.model))
+      let source = try ModelSource(.directory(configuration.model)).agreed(over: communicator)
       try source.requireLanguageModel(configuration.model, for: "adaptation")
       prompts = try RoundPrompts(configuration)
+      try PreparedData.agree(at: "data.prompts", over: communicator) { prompts.digest }
       try Self.checkInputs(configuration, over: communicator)
       try communicator.doOnRankZero {
         try AdaptationRecord(configuration, model: source.digest, prompts: prompts.digest).check()
@@ -50,6 +51,10 @@ package final class AdaptationRun {
 
   /// Does what is left of the rounds.
   package func run() throws -> TrainingRun.Outcome {
+    try Watchdog.watch(configuration.policy.outline.watchdog, rank: communicator.rank) { try runRounds() }
+  }
+
+  private func runRounds() throws -> TrainingRun.Outcome {
     var policy = configuration.model
     for number in 0...configuration.rounds {
       let round = Round(configuration, number: number, policy: policy, prompts: prompts, over: communicator)

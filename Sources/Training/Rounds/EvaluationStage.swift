@@ -67,12 +67,12 @@ struct EvaluationStage {
 
   /// The same random numbers for every policy, so that differences are less noisy than each number.
   func evaluate(policy directory: String, seed: UInt64) throws -> RoundEvaluation {
-    let source = try ModelSource(.directory(directory))
+    let source = try ModelSource(.directory(directory)).agreed(over: communicator)
     let reader = PromptReader(source: source, data: data)
     let prompts = try settings.prompts.flatMap(reader.read)
     var sampling = settings.sampling
     sampling.seed = seed
-    let parameters = try source.loadParameters()
+    let parameters = try source.loadParameters(over: communicator)
     let drawn = try Continuations(source: source, over: communicator).draw(
       prompts.map(\.tokens), parameters: parameters.view, sampling)
     let responses = zip(prompts, drawn).flatMap { prompt, continuations in
@@ -95,7 +95,7 @@ struct EvaluationStage {
   }
 
   private func divergence(_ prompts: [PromptText], _ drawn: [[Continuations.Continuation]]) throws -> Double {
-    let reference = try ModelSource(.directory(initial))
+    let reference = try ModelSource(.directory(initial)).agreed(over: communicator)
     let examples = zip(prompts, drawn).map { prompt, continuations in
       EncodedExample(
         prompt: prompt.tokens, completions: continuations.map { .init(tokens: $0.sample.ids, role: .sample) })

@@ -50,10 +50,10 @@ struct Round {
   }
 
   /// Tells what begins, unless it was done before.
-  private func stage(_ name: String, _ output: String, _ body: () throws -> Void) throws {
+  private func stage(_ phase: Watchdog.Phase, _ output: String, _ body: () throws -> Void) throws {
     try files.stage(output, over: communicator) {
-      if communicator.rank == 0 { log.notice("round \(number): \(name)") }
-      try body()
+      if communicator.rank == 0 { log.notice("round \(number): \(phase.rawValue)") }
+      try Watchdog.during(phase, body)
     }
   }
 
@@ -70,7 +70,7 @@ extension Round {
   }
 
   private func sample() throws {
-    try stage("sampling", files.samples) {
+    try stage(.sampling, files.samples) {
       try SampleStage(
         settings: configuration.sample, data: configuration.policy.outline.data,
         prompts: prompts.prompts(ofRound: number), communicator: communicator
@@ -82,9 +82,9 @@ extension Round {
 // MARK: - Labelling and mixing
 
 extension Round {
-  private var judges: JudgeBuilder {
+  private func judges() throws -> JudgeBuilder {
     JudgeBuilder(
-      policy: policy, rewardModel: rewardModel, storeDirectory: configuration.run, cache: configuration.cache,
+      policy: policy, rewardModel: try rewardModel(), storeDirectory: configuration.run, cache: configuration.cache,
       communicator: communicator)
   }
 
@@ -92,7 +92,7 @@ extension Round {
   private func askExpert() throws {
     guard var settings = configuration.label else { return }
     settings.pairing = try PairingRegistry.make(RandomPairs.name)
-    try stage("asking the expert", files.expertAnswers) {
+    try stage(.asking, files.expertAnswers) {
       try labelStage(settings, seed: 5).write(
         try PromptResponses.read(files.samples), onlyBy: .judge, labels: files.expertAnswers,
         statistics: files.expertStatistics)
@@ -103,7 +103,7 @@ extension Round {
     guard var settings = configuration.label else { return }
     // The expert has spoken already, and the reward model speaks for it.
     if refinement != nil { settings.expert = nil }
-    try stage("labelling", files.labels) {
+    try stage(.labelling, files.labels) {
       try labelStage(settings, seed: 4).write(
         try PromptResponses.read(files.samples), labels: files.labels, statistics: files.labelStatistics)
     }
@@ -111,12 +111,12 @@ extension Round {
 
   private func labelStage(_ settings: LabelSettings, seed purpose: UInt64) throws -> LabelStage {
     LabelStage(
-      settings: settings, labeller: try Labeller(settings, judges, seed: seed(purpose)), round: number,
+      settings: settings, labeller: try Labeller(settings, judges(), seed: seed(purpose)), round: number,
       communicator: communicator)
   }
 
   private func mix() throws {
-    try stage("mixing", files.mixture) {
+    try stage(.mixing, files.mixture) {
       try communicator.doOnRankZero {
         let mix = try MixStage(plan: configuration.mix, source: sourceData).write(
           labels: [files.labels] + (refinement == nil ? [] : [files.expertAnswers]), to: files.mixture)
@@ -132,8 +132,8 @@ extension Round {
 
   private func evaluate() throws {
     guard let settings = configuration.evaluation else { return }
-    try stage("evaluating", files.evaluation) {
-      guard case .scoring(let judge) = try judges.judge(settings.judge) else {
+    try stage(.evaluation, files.evaluation) {
+      guard case .scoring(let judge) = try judges().judge(settings.judge) else {
         preconditionFailure("the configuration lets only judges that score evaluate")
       }
       let stage = EvaluationStage(
@@ -156,9 +156,11 @@ extension Round {
   /// Weighs the source data towards the round's policy, by the samples that it drew, if samples are asked for.
   private func weigh() throws {
     guard var settings = configuration.weights else { return }
-    try stage("weighing", files.weights) {
+    try stage(.weighing, files.weights) {
       if settings.estimator.needs.contains(.targetSamples) { settings.samples = files.samples }
-      if settings.estimator.needs.contains(.rewards), settings.rewardModel == nil { settings.rewardModel = rewardModel }
+      if settings.estimator.needs.contains(.rewards), settings.rewardModel == nil {
+        settings.rewardModel = try rewardModel()
+      }
       var weighing = Weighing(settings, data: configuration.data.source, model: .directory(policy))
       let data = configuration.policy.outline.data
       weighing.encoding = ResponseEncoding(boundary: data.boundary, maxLength: data.maxLength)
@@ -188,13 +190,16 @@ extension Round {
   private var refinement: TrainingTemplate? { configuration.rewardModel?.refinement }
 
   /// The newest reward model before or in this round; nil if there is none.
-  private var rewardModel: String? { newest { [$0.refinedRewardModel, $0.rewardModel] } }
+  private func rewardModel() throws -> String? { try newest { [$0.refinedRewardModel, $0.rewardModel] } }
 
-  /// The first directory that is there of those of this round, the one before, and so on.
-  private func newest(_ directories: (RoundFiles) -> [String]) -> String? {
+  /// The first directory that is there of those of this round, the one before, and so on, as rank 0 sees it.
+  private func newest(_ directories: (RoundFiles) -> [String]) throws -> String? {
     guard configuration.rewardModel != nil else { return nil }
-    return (0...number).reversed().flatMap { directories(RoundFiles(run: configuration.run, round: $0)) }
-      .first { FileSystem.isDirectory($0) }
+    let newest = try communicator.onRankZero {
+      (0...number).reversed().flatMap { directories(RoundFiles(run: configuration.run, round: $0)) }
+        .first { FileSystem.isDirectory($0) } ?? ""
+    }
+    return newest.isEmpty ? nil : newest
   }
 
   private func trainRewardModel() throws -> TrainingRun.Outcome {
@@ -209,7 +214,7 @@ extension Round {
 
   /// Lets the reward model of the source data learn from all that the expert answered so far.
   private func refineRewardModel() throws -> TrainingRun.Outcome {
-    guard let refinement, let beginning = newest({ [$0.rewardModel] }) else { return .finished }
+    guard let refinement, let beginning = try newest({ [$0.rewardModel] }) else { return .finished }
     let answers = (1...number).map { RoundFiles(run: configuration.run, round: $0).expertAnswers }
     let filling: [TrainingTemplate.Filling] = [
       ("run", [files.refinementRun]), ("model", [beginning]), ("seed", ["\(seed(6) >> 1)"]), ("data.train", answers),
@@ -222,6 +227,7 @@ extension Round {
       ("run", [files.policyRun]), ("model", [policy]), ("seed", ["\(seed(3) >> 1)"]), ("data.train", lessons),
     ]
     if configuration.reference == .initial { filling.append(("reference", [configuration.model])) }
+    let rewardModel = try rewardModel()
     if let rewardModel, !configuration.policy.says("reward.model") { filling.append(("reward.model", [rewardModel])) }
     if let rewardModel, configuration.policy.outline.online?.label.judge.needsRoundRewardModel == true {
       filling.append(("online.label.judge.model", [rewardModel]))

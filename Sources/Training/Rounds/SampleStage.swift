@@ -42,7 +42,7 @@ struct SampleStage {
   }
 
   func draw(policy directory: String, seed: UInt64) throws -> [PromptResponses] {
-    let source = try ModelSource(.directory(directory))
+    let source = try ModelSource(.directory(directory)).agreed(over: communicator)
     try source.requireLanguageModel(directory, for: "sampling")
     let continuations = Continuations(
       source: source, stopStrings: settings.stops, limits: SamplingLimits(sequences: settings.unitSequences),
@@ -51,7 +51,7 @@ struct SampleStage {
     let texts = try reader.fitting(prompts)
     var sampling = settings.sampling
     sampling.seed = seed
-    let parameters = try source.loadParameters()
+    let parameters = try source.loadParameters(over: communicator)
     let results = try continuations.draw(texts.map(\.tokens), parameters: parameters.view, sampling)
     return try zip(texts, results).map { prompt, drawn in
       let row = PromptResponses(

@@ -15,11 +15,16 @@ enum Agreement {
 
   /// The text, or throws the fault.
   static func result(of message: [UInt8], rank: Int) throws -> String {
+    try result(of: message, from: rank == 0 ? "" : "rank \(rank)")
+  }
+
+  /// The text, or throws the fault with the place it came from.
+  static func result(of message: some Collection<UInt8>, from place: String) throws -> String {
     let parts = String(decoding: message, as: UTF8.self).split(
       separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
     let text = parts.count > 1 ? String(parts[1]) : ""
     guard parts[0] != "ok" else { return text }
-    throw Fault(Int32(parts[0]).flatMap(Fault.Kind.init) ?? .unwritable, text, at: rank == 0 ? "" : "rank \(rank)")
+    throw Fault(Int32(parts[0]).flatMap(Fault.Kind.init) ?? .unwritable, text, at: place)
   }
 }
 
@@ -33,6 +38,31 @@ extension Communicator {
   /// Runs `body` on rank 0; every rank throws its fault.
   func doOnRankZero(_ body: () throws -> Void) throws {
     _ = try onRankZero {
+      try body()
+      return ""
+    }
+  }
+
+  /// As ``onRankZero(_:)``, for work that bounds its own time but may outlast the others' watchdogs: rank 0 does it in a
+  /// thread of its own and tells them every second that it is alive.
+  ///
+  /// - Parameters:
+  ///   - body: must not call MPI.
+  func onRankZeroAtLength(_ body: @escaping () throws -> String) throws -> String {
+    let task = rank == 0 ? BackgroundTask { Agreement.report(body) } : nil
+    var message: [UInt8] = []
+    // An empty message says that the work goes on.
+    while message.isEmpty {
+      let own = task.map { $0.wait(seconds: 1) ? $0.result() : [] } ?? []
+      message = try broadcast(own)
+      Watchdog.progress()
+    }
+    return try Agreement.result(of: message, rank: 0)
+  }
+
+  /// As ``doOnRankZero(_:)``, for work that may outlast the others' watchdogs.
+  func doOnRankZeroAtLength(_ body: @escaping () throws -> Void) throws {
+    _ = try onRankZeroAtLength {
       try body()
       return ""
     }

@@ -2,6 +2,7 @@ import AlignmentCore
 import Checkpoints
 import Collectives
 import JSON
+import Logging
 import Transformer
 
 /// What a model says to a fixed set of prompts while it is trained, for people to read: a file for each evaluation.
@@ -37,9 +38,13 @@ final class EvaluationSamples {
     let drawn = try continuations.draw(
       prompts.map(\.tokens), parameters: trainer.weights.model.view, settings)
     guard isRankZero else { return }
-    try FileSystem.makeDirectory(directory)
-    try AtomicFile.write("\(directory)/step-\(step.padded(to: 6)).jsonl") { file in
-      for (prompt, samples) in zip(prompts, drawn) { try file.append(Self.line(prompt, samples[0])) }
+    do {
+      try FileSystem.makeDirectory(directory)
+      try AtomicFile.write("\(directory)/step-\(step.padded(to: 6)).jsonl") { file in
+        for (prompt, samples) in zip(prompts, drawn) { try file.append(Self.line(prompt, samples[0])) }
+      }
+    } catch {
+      log.warning("the answers after step \(step) cannot be written (\(error)); training goes on")
     }
   }
 

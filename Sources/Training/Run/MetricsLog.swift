@@ -9,7 +9,7 @@ import JSON
 /// `metrics.jsonl` of a run: one object for each optimiser step.
 final class MetricsLog {
   private let path: String
-  private var file: UnsafeMutablePointer<FILE>?
+  private let descriptor: Int32
   private var hasWarned = false
 
   /// Opens the log and drops rows after a step, which a resumed run will write again.
@@ -17,20 +17,23 @@ final class MetricsLog {
     self.path = path
     let kept = FileSystem.exists(path) ? try Self.rows(of: path, upTo: last) : []
     try AtomicFile.write(path, kept)
-    file = fopen(path, "a")
-    guard file != nil else { throw Fault(.unwritable, "cannot open: \(String(cString: strerror(errno)))", at: path) }
+    descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+    guard descriptor >= 0 else { throw Fault.system(.unwritable, "cannot open", path, errno) }
   }
 
-  deinit { if let file { fclose(file) } }
+  deinit { close(descriptor) }
 
-  /// Appends a row; a full disk costs the row and a warning, not the run.
+  /// Appends a row; a full disk costs the row and one warning, not the run.
   func append(_ members: [(String, JSONValue)]) {
-    let row = JSONValue.object(JSONObject(members.map { (ByteString($0.0), $0.1) }))
-    let bytes = row.serialized() + [UInt8(ascii: "\n")]
-    let written = fwrite(bytes, 1, bytes.count, file)
-    guard written != bytes.count || fflush(file) != 0, !hasWarned else { return }
+    let row = JSONValue.object(JSONObject(members.map { (ByteString($0.0), $0.1) })).serialized() + [UInt8(ascii: "\n")]
+    let written = write(descriptor, row, row.count)
+    guard written != row.count else { return }
+    let reason = written < 0 ? String(cString: strerror(errno)) : "the disk is full"
+    // Half a row would spoil the next one.
+    if written > 0 { ftruncate(descriptor, lseek(descriptor, 0, SEEK_END) - off_t(written)) }
+    guard !hasWarned else { return }
     hasWarned = true
-    log.warning("\(path): cannot be written (\(String(cString: strerror(errno)))); training goes on")
+    log.warning("\(path): cannot be written (\(reason)); training goes on without these rows")
   }
 
   private static func rows(of path: String, upTo last: Int) throws -> [UInt8] {

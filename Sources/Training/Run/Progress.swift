@@ -62,11 +62,4 @@ final class Progress {
   }
 }
 
-/// Monotonic time.
-enum Clock {
-  static var seconds: Double {
-    var now = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
-  }
-}
+typealias Clock = MonotonicClock

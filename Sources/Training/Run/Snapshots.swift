@@ -22,47 +22,30 @@ package struct Snapshots {
     self.layoutDigest = layoutDigest
   }
 
-  private static let parameterName = "parameters"
-  private static let referenceName = "reference"
+  /// Blocks of a bucket, which say with the number of ranks what of the optimiser's state is in which shard.
+  private static let bucketKey: ByteString = "bucket_blocks"
 
   // MARK: Saving
 
-  /// Saves the state after a number of steps. Rank 0 commits when every rank has reported that its shard is durable.
+  /// Saves the state after a number of steps and waits until it is durable.
   ///
   /// - Throws: on every rank, the fault of the first rank that could not write; older snapshots stay.
   package func save(_ trainer: Trainer, objectiveState: [Double], step: Int, keep: Int) throws {
-    let staging = try communicator.onRankZero { try store.begin(step: step) }
-    let reports = try communicator.allGather(Agreement.report { try writeShard(of: trainer, staging) })
-    let shards = try reports.enumerated().map { try Self.shard(from: $1, rank: $0) }
-    _ = try communicator.onRankZero {
-      let manifest = SnapshotManifest(
-        step: step, configDigest: configDigest, layoutDigest: layoutDigest, worldSize: communicator.size,
-        state: JSONObject([
-          ("settings", settingsObject), ("objective", .array(objectiveState.map(JSONValue.double))),
-        ]), files: shards)
-      try store.commit(staging: staging, manifest: manifest)
-      try store.prune(keep: keep)
-      return ""
-    }
+    let image = SnapshotImage(of: trainer, rank: communicator.rank)
+    try SnapshotSave(self, image, objectiveState: objectiveState, step: step, keep: keep).finish()
   }
 
-  private func writeShard(of trainer: Trainer, _ staging: String) throws -> String {
-    let range = trainer.sharding.range(ofRank: communicator.rank)
-    let replicated = communicator.rank == 0 ? trainer.optimizer.replicatedState : []
-    let parameters = (name: Self.parameterName, view: trainer.weights.trained.view[range])
-    var tensors = ([parameters] + trainer.optimizer.shardedState + replicated).map { name, view in
-      TensorSource(name: name, shape: [view.count], values: UnsafeBufferPointer(start: view.base, count: view.count))
-    }
-    if let reference = movingReference(of: trainer) {
-      let view = reference[range]
-      tensors.append(
-        TensorSource(
-          name: Self.referenceName, shape: [view.count],
-          values: UnsafeBufferPointer(start: view.base, count: view.count)))
-    }
-    let file = try store.writeShard(
-      staging: staging, name: Self.shardName(communicator.rank, of: communicator.size), tensors: tensors)
-    return "\(file.name) \(file.bytes) \(file.sha256)"
+  /// What a snapshot tells of itself.
+  ///
+  /// - Parameters:
+  ///   - bucketBlocks: see ``Sharding``.
+  func manifest(step: Int, objectiveState: [Double], bucketBlocks: Int, shards: [ShardFile]) -> SnapshotManifest {
+    SnapshotManifest(
+      step: step, configDigest: configDigest, layoutDigest: layoutDigest, worldSize: communicator.size,
+      state: JSONObject([
+        ("settings", settingsObject), ("objective", .array(objectiveState.map(JSONValue.double))),
+        (Self.bucketKey, .integer(Int64(bucketBlocks))),
+      ]), files: shards)
   }
 
   // MARK: Loading
@@ -81,62 +64,69 @@ package struct Snapshots {
     return manifest
   }
 
-  /// A live reference that has left its beginning; it has the layout of the trained parameters.
-  private func movingReference(of trainer: Trainer) -> FloatView? {
-    trainer.referenceMoves ? trainer.weights.reference?.view : nil
-  }
-
   /// Reads parameters and the own shard of the optimiser's state, whatever number of ranks wrote them.
   ///
   /// - Returns: the state of the objective.
   package func load(_ manifest: SnapshotManifest, into trainer: Trainer) throws -> [Double] {
-    let saved = Sharding(count: trainer.sharding.count, ranks: manifest.worldSize)
-    let own = trainer.sharding.range(ofRank: communicator.rank)
+    let saved = Sharding(
+      count: trainer.sharding.count, ranks: manifest.worldSize,
+      bucketBlocks: manifest.state[Self.bucketKey]?.intValue.flatMap { $0 > 0 ? $0 : nil })
+    let own = trainer.sharding.shard(ofRank: communicator.rank)
     for rank in 0..<manifest.worldSize {
       let name = Self.shardName(rank, of: manifest.worldSize)
       let file = try SafetensorsFile(path: "\(store.path(step: manifest.step))/\(name)")
       let range = saved.range(ofRank: rank)
-      try copy(Self.parameterName, of: file, range, into: trainer.weights.trained.view, from: 0, wanted: range)
-      if let reference = movingReference(of: trainer) {
-        try copy(Self.referenceName, of: file, range, into: reference, from: 0, wanted: range)
+      try copy(SnapshotImage.parameterName, of: file, into: trainer.weights.trained.view[range])
+      if let reference = trainer.movingReference {
+        try copy(SnapshotImage.referenceName, of: file, into: reference[range])
       }
       for (name, view) in trainer.optimizer.shardedState {
-        try copy(name, of: file, range, into: view, from: own.lowerBound, wanted: range.clamped(to: own))
+        try copy(name, of: file, saved.shard(ofRank: rank), into: view, own)
       }
       for (name, view) in trainer.optimizer.replicatedState where rank == 0 {
-        try copy(name, of: file, 0..<view.count, into: view, from: 0, wanted: 0..<view.count)
+        try copy(name, of: file, into: view)
       }
     }
     trainer.weights.refresh()
     return manifest.state["objective"]?.arrayValue?.compactMap(\.doubleValue) ?? []
   }
 
-  /// Copies the wanted part of a saved range (arena coordinates) into a view that begins at arena position `origin`.
+  /// Copies a whole tensor, if it has elements.
+  private func copy(_ name: String, of file: SafetensorsFile, into view: FloatView) throws {
+    try copy(name, of: file, [0..<view.count], into: view, [0..<view.count])
+  }
+
+  /// Copies what two shards have in common: of the saved one in a file, into a vector over the own one.
   private func copy(
-    _ name: String, of file: SafetensorsFile, _ saved: Range<Int>, into view: FloatView, from origin: Int,
-    wanted: Range<Int>
+    _ name: String, of file: SafetensorsFile, _ saved: [Range<Int>], into view: FloatView, _ own: [Range<Int>]
   ) throws {
-    guard !wanted.isEmpty else { return }
-    guard let record = file[name], record.shape == [saved.count] else {
+    let size = saved.reduce(0) { $0 + $1.count }
+    guard size > 0 else { return }
+    guard let record = file[name], record.shape == [size] else {
       throw Fault(.data, "tensor '\(name)' is missing or has the wrong size", at: file.path)
     }
-    let target = view[wanted.lowerBound - origin..<wanted.upperBound - origin]
-    let elements = wanted.lowerBound - saved.lowerBound..<wanted.upperBound - saved.lowerBound
-    try file.copyFloats(
-      of: record, elements: elements, into: UnsafeMutableBufferPointer(start: target.base, count: target.count))
+    var source = 0
+    for piece in saved {
+      var target = 0
+      for part in own {
+        let common = piece.clamped(to: part)
+        if !common.isEmpty {
+          let start = target + common.lowerBound - part.lowerBound
+          let values = view[start..<start + common.count]
+          let first = source + common.lowerBound - piece.lowerBound
+          try file.copyFloats(
+            of: record, elements: first..<first + common.count,
+            into: UnsafeMutableBufferPointer(start: values.base, count: values.count))
+        }
+        target += part.count
+      }
+      source += piece.count
+    }
   }
 
   // MARK: Shards
 
-  private static func shard(from message: [UInt8], rank: Int) throws -> ShardFile {
-    let fields = try Agreement.result(of: message, rank: rank).split(separator: " ").map(String.init)
-    guard fields.count == 3, let bytes = Int(fields[1]) else {
-      preconditionFailure("a shard is reported in three words")
-    }
-    return ShardFile(name: fields[0], bytes: bytes, sha256: fields[2])
-  }
-
-  private static func shardName(_ rank: Int, of size: Int) -> String {
+  static func shardName(_ rank: Int, of size: Int) -> String {
     "shard-\((rank + 1).padded(to: 5))-of-\(size.padded(to: 5)).safetensors"
   }
 
@@ -148,7 +138,7 @@ package struct Snapshots {
 
   private var configDigest: String { SHA256.digest(of: settingsObject.serialized()).hex }
 
-  /// Refuses to continue a run with other settings, naming the first that differs.
+  /// Refuses to continue a run with other settings, naming those that differ.
   private func checkSettings(_ manifest: SnapshotManifest) throws {
     guard manifest.layoutDigest == layoutDigest else {
       throw Fault(
@@ -156,11 +146,21 @@ package struct Snapshots {
         hint: "choose another run directory")
     }
     guard manifest.configDigest != configDigest else { return }
-    let saved = manifest.state["settings"]
-    let change = settings.first { saved?[ByteString($0.key)]?.stringValue != $0.value }
-    let what = change.map { "\($0.key) is \($0.value), was \(saved?[ByteString($0.key)]?.stringValue ?? "not set")" }
     throw Fault(
-      .configuration, "the checkpoints are of a run with other settings: \(what ?? "some are gone")",
+      .configuration,
+      "the checkpoints are of a run with other settings: \(differences(from: manifest.state["settings"]))",
       at: store.directory, hint: "set it back to continue, or choose another run directory")
+  }
+
+  /// Every setting that is not what it was, or was there and is gone.
+  private func differences(from saved: JSONValue?) -> String {
+    let old = saved?.objectValue?.members.map { (key: $0.key.description, value: $0.value.stringValue ?? "") } ?? []
+    let changed = settings.compactMap { key, value -> String? in
+      let was = saved?[ByteString(key)]?.stringValue
+      return was == value ? nil : "\(key) is \(value), was \(was ?? "not set")"
+    }
+    let names = Set(settings.map(\.key))
+    let gone = old.filter { !names.contains($0.key) }.map { "\($0.key) was \($0.value), is not set" }
+    return (changed + gone).joined(separator: "; ")
   }
 }

@@ -15,6 +15,8 @@ package struct TrainingSetup {
   private let configuration: RunConfiguration
   private let liveReference: ModelSource?
   private let startingAdapter: AdapterFiles?
+  /// What gives the samples of a rollout their rewards.
+  private let scorer: RewardScorer?
   /// The task of a run on preferences.
   package let preferences: PreferenceTask?
 
@@ -39,9 +41,8 @@ package struct TrainingSetup {
       try startingAdapter.load(trainer.model.trained, into: weights.trained.view)
       weights.refresh()
     }
-    if let reference = weights.reference, let liveReference {
-      try liveReference.loadParameters(layout, into: reference.view)
-    }
+    if let liveReference { try weights.beginReference { try liveReference.loadParameters(layout, into: $0) } }
+    try scorer?.loadWeights()
   }
 }
 
@@ -50,7 +51,7 @@ package struct TrainingSetup {
 extension TrainingSetup {
   private init(_ configuration: RunConfiguration, _ loss: PreferenceLoss, over communicator: any Communicator) throws {
     self.configuration = configuration
-    source = try ModelSource(configuration.model)
+    source = try ModelSource(configuration.model).agreed(over: communicator)
     let head = try Self.head(loss.objective.traits, source)
     let plan = try TrainedPlan(configuration, source, head)
     let inputs = try RunInputs(configuration, loss, source: source, over: communicator)
@@ -71,6 +72,7 @@ extension TrainingSetup {
       datasets: [inputs.training, inputs.evaluation].compactMap { $0?.dataset },
       mixesPrompts: loss.objective.traits.survey == .mismatched, contextLength: context)
     startingAdapter = plan.start
+    scorer = nil
     trainer = try Self.trainer(
       configuration, source, plan, capacity, needsReference: inputs.liveReference != nil, totalSteps: totalSteps,
       communicator)
@@ -79,7 +81,7 @@ extension TrainingSetup {
   }
 
   /// The head that the objective trains.
-  private static func head(_ traits: ObjectiveTraits, _ source: ModelSource) throws -> ModelHead {
+  static func head(_ traits: ObjectiveTraits, _ source: ModelSource) throws -> ModelHead {
     guard traits.output == .logProbability else { return .score }
     try checkLanguageModel(source)
     return .languageModel
@@ -99,7 +101,8 @@ extension TrainingSetup {
     _ = try trainer.step(step, trainer.plan(examples, of: preferences), of: preferences)
   }
 
-  private static func trainer(
+  /// Allocates what a rank holds of a model in training.
+  static func trainer(
     _ configuration: RunConfiguration, _ source: ModelSource, _ plan: TrainedPlan, _ capacity: UnitCapacity,
     needsReference: Bool, totalSteps: Int, _ communicator: any Communicator
   ) throws -> Trainer {
@@ -114,7 +117,7 @@ extension TrainingSetup {
 }
 
 /// What of a model is trained, found out before any data are read.
-private struct TrainedPlan {
+struct TrainedPlan {
   let head: ModelHead
   let trained: TrainedParameters
   /// The adapter that training goes on from.
@@ -149,7 +152,7 @@ extension TrainingSetup {
   ) throws {
     self.configuration = configuration
     preferences = nil
-    source = try ModelSource(configuration.model)
+    source = try ModelSource(configuration.model).agreed(over: communicator)
     try Self.checkLanguageModel(source)
     let plan = try TrainedPlan(configuration, source, .languageModel)
     let traits = loss.objective.traits
@@ -157,6 +160,7 @@ extension TrainingSetup {
     totalSteps = inputs.totalSteps
     liveReference = inputs.reference
     startingAdapter = plan.start
+    scorer = nil
     trainer = try Self.trainer(
       configuration, source, plan, inputs.capacity, needsReference: inputs.reference != nil, totalSteps: totalSteps,
       communicator)
@@ -185,7 +189,7 @@ extension TrainingSetup {
   ) throws {
     self.configuration = configuration
     preferences = nil
-    source = try ModelSource(configuration.model)
+    source = try ModelSource(configuration.model).agreed(over: communicator)
     try Self.checkLanguageModel(source)
     let plan = try TrainedPlan(
       configuration, source, settings.objective.needsValues ? .languageModelWithValue : .languageModel)
@@ -201,6 +205,7 @@ extension TrainingSetup {
     let scorer = try RewardScorer(
       inputs.settings.rewards, inputs.rewardModel, limits, unitTokens: configuration.batch.unitTokens,
       over: communicator)
+    self.scorer = scorer
     let sampler = RolloutSampler(
       configuration, inputs.settings.rollout, source: source, material: inputs.material,
       evaluationPrompts: inputs.evaluationPrompts, trainer: trainer, over: communicator)

@@ -1,28 +1,56 @@
 import AlignmentCore
+import Collectives
 import Transformer
 
 /// The weights that a trainer moves, and those that the model computes with.
 ///
 /// Where all parameters are trained they are the same arena. With adapters the model computes with base + adapters, merged
-/// once for each step.
+/// once for each step. Other ranks' parameters may come while the next step has begun; who asks for ``trained`` or
+/// ``model`` gets them complete, and only the step itself, which waits for one layer after the other, reads the arenas.
 package final class ModelWeights {
-  /// The trained parameters: what optimiser, checkpoints and exchange between ranks deal with.
-  package let trained: FloatBuffer
-  /// The model's weights.
-  package let model: FloatBuffer
+  /// The trained parameters, whether they are here or not.
+  let trainedArena: FloatBuffer
+  /// The model's weights, likewise.
+  let modelArena: FloatBuffer
+  /// What brings parameters of other ranks.
+  var arrival: (any ParameterArrival)?
   /// The model without adapters; nil where all parameters are trained.
   let base: FloatBuffer?
-  /// The reference, where one is needed live.
+  /// The reference, where one is needed live; it can be written to only where it moves.
   package let reference: FloatBuffer?
   private let parameters: TrainedParameters
+  private let frozenBase: FrozenWeights?
+  private let frozenReference: FrozenWeights?
 
-  init(_ model: LanguageModel, needsReference: Bool) throws {
+  /// - Parameters:
+  ///   - referenceMoves: whether it changes with the steps, so that each rank needs its own.
+  init(
+    _ model: LanguageModel, needsReference: Bool, referenceMoves: Bool, over communicator: any Communicator
+  ) throws {
     parameters = model.trained
-    trained = try FloatBuffer(count: parameters.count, purpose: "parameters")
+    trainedArena = try FloatBuffer(count: parameters.count, purpose: "parameters")
     let count = model.layout.count
-    self.model = parameters.isComplete ? trained : try FloatBuffer(count: count, purpose: "merged weights")
-    base = parameters.isComplete ? nil : try FloatBuffer(count: count, purpose: "base weights")
-    reference = needsReference ? try FloatBuffer(count: count, purpose: "reference weights") : nil
+    modelArena = parameters.isComplete ? trainedArena : try FloatBuffer(count: count, purpose: "merged weights")
+    frozenBase =
+      parameters.isComplete ? nil : try FrozenWeights(count: count, purpose: "base weights", over: communicator)
+    base = frozenBase?.buffer
+    let purpose = "reference weights"
+    frozenReference =
+      needsReference && !referenceMoves ? try FrozenWeights(count: count, purpose: purpose, over: communicator) : nil
+    reference =
+      try frozenReference?.buffer ?? (needsReference ? FloatBuffer(count: count, purpose: purpose) : nil)
+  }
+
+  /// The trained parameters: what optimiser, checkpoints and exchange between ranks deal with.
+  package var trained: FloatBuffer {
+    arrival?.wait(for: 0..<trainedArena.count)
+    return trainedArena
+  }
+
+  /// The model's weights.
+  package var model: FloatBuffer {
+    arrival?.wait(for: 0..<trainedArena.count)
+    return modelArena
   }
 
   /// Weights of the reference: those held live, or the model without adapters.
@@ -35,12 +63,18 @@ package final class ModelWeights {
   ///
   /// - Parameters:
   ///   - load: fills an arena with the weights of the model.
-  package func begin(_ layout: ParameterLayout, seed: UInt64, _ load: (FloatView) throws -> Void) rethrows {
-    guard let base else { return try load(model.view) }
-    try load(base.view)
+  package func begin(_ layout: ParameterLayout, seed: UInt64, _ load: (FloatView) throws -> Void) throws {
+    guard let base, let frozenBase else { return try load(model.view) }
+    try frozenBase.fill(load)
     model.view.base.update(from: base.view.base, count: base.count)
     parameters.initialize(trained.view, from: base.view, layout, seed: seed)
     refresh()
+  }
+
+  /// Takes the weights of the reference, where one is needed live.
+  func beginReference(_ load: (FloatView) throws -> Void) throws {
+    if let frozenReference { return try frozenReference.fill(load) }
+    if let reference { try load(reference.view) }
   }
 
   /// Brings the model's weights up to date with the trained parameters.

@@ -28,6 +28,8 @@ package final class Trainer {
     package var learningRate: Double
     /// Whether any rank was asked to stop.
     package var isStopping: Bool
+    /// Whether any rank still writes its part of a checkpoint.
+    package var isSaving: Bool
   }
 
   /// Parameter groups of the optimiser: the decoder with its vocabulary, and a head that gives scores or values.
@@ -43,51 +45,86 @@ package final class Trainer {
   private let schedule: LearningRateSchedule
   private let gradients: FloatBuffer
   private let reduction: GradientReduction
+  private let exchange: StepExchange
+  /// What the tokens of a unit contribute to the gradient of the embedding, if that is trained.
+  private let embeddingRows: EmbeddingRows?
   private var unit = WorkUnit()
   private let norms: GradientNorms
   private var squares: [Double]
   private var referenceRows: [Double]
   private var groups: [GroupStep]
-  package private(set) var table = StepTable()
+  private var divergence: DivergenceCheck
+  /// What must be the same on every rank: weights, and state of the optimiser that is not sharded. The arenas live as long
+  /// as this object.
+  private let commonViews: [FloatView]
+  package private(set) var table: StepTable
+  package private(set) var speeds: RankSpeeds
+  /// Where the time of the last step went.
+  package private(set) var times = PhaseTimes()
+  /// Seconds of collectives of this thread in the step so far.
+  private var collectiveSeconds = 0.0
 
   /// - Parameters:
   ///   - needsReference: whether tasks ask for log-probabilities under the reference.
+  ///   - bucketBlocks: blocks of a bucket of communication, where that must not follow from the number of ranks.
   package init(
     _ configuration: RunConfiguration, model: LanguageModel, needsReference: Bool = false,
-    schedule: LearningRateSchedule, over communicator: any Communicator
+    schedule: LearningRateSchedule, bucketBlocks: Int? = nil, over communicator: any Communicator
   ) throws {
     self.configuration = configuration
     self.model = model
     self.schedule = schedule
     self.communicator = communicator
     let trained = model.trained
-    sharding = Sharding(count: trained.count, ranks: communicator.size)
+    sharding =
+      bucketBlocks.map { Sharding(count: trained.count, ranks: communicator.size, bucketBlocks: $0) }
+      ?? .interleaved(count: trained.count, ranks: communicator.size)
     // Without adapters the model is the reference already.
     let isBase = !trained.isComplete && configuration.reference == nil
-    weights = try ModelWeights(model, needsReference: needsReference && !isBase)
+    weights = try ModelWeights(
+      model, needsReference: needsReference && !isBase, referenceMoves: configuration.referenceSync.every > 0,
+      over: communicator)
     gradients = try FloatBuffer(count: trained.count, purpose: "gradients")
-    reduction = try GradientReduction(configuration.reduction, sharding, over: communicator)
+    reduction = try GradientReduction(configuration.reduction, sharding, rank: communicator.rank)
+    embeddingRows = try model.makeEmbeddingRows()
+    exchange = try StepExchange(
+      configuration.communication, reduction, sharding,
+      StepExchange.Arenas(
+        parameters: weights.trainedArena, gradients: gradients,
+        gathersGradients: configuration.optimizer.type.needsWholeGradients),
+      order: model.completionOrder(rows: embeddingRows), table: embeddingRows.map(\.exchanged), over: communicator,
+      progress: Watchdog.progress)
+    (table, speeds) = (StepTable(ranks: communicator.size), RankSpeeds(ranks: communicator.size))
     let runs = trained.tensors.map {
       ParameterRun(
         range: $0.range, group: $0.belongsToScalarHead ? Self.headGroup : Self.backboneGroup,
         decays: configuration.optimizer.decay == .all || $0.isMatrix)
     }
     optimizer = try configuration.optimizer.type.init(
-      options: configuration.optimizer.options, shard: sharding.range(ofRank: communicator.rank), runs: runs,
+      options: configuration.optimizer.options, shard: sharding.shard(ofRank: communicator.rank), runs: runs,
       tensors: trained.tensors.map { TensorShape(range: $0.range, shape: $0.shape) })
     norms = GradientNorms(sharding, runs: runs)
+    divergence = DivergenceCheck(over: communicator)
+    commonViews =
+      [weights.trained, weights.base, weights.reference].compactMap { $0?.view } + optimizer.replicatedState.map(\.view)
     squares = Array(repeating: 0, count: norms.tableCount)
     referenceRows = Array(repeating: 0, count: needsReference ? model.capacity.predictions : 0)
     let (backbone, head) = (configuration.optimizer.weightDecay, configuration.optimizer.head.weightDecay)
     groups = [backbone, head].map { GroupStep(learningRate: 0, weightDecay: $0, gradientScale: 1) }
     unit.reserve(tokens: model.capacity.tokens, groups: model.capacity.tokens, completions: model.capacity.predictions)
+    weights.arrival = exchange
+    // Adapters are merged when all are here, so that layers need not be waited for.
+    model.arrival = trained.isComplete ? exchange : nil
   }
+
+  /// Whether communication goes on beside the computation.
+  var overlapsCommunication: Bool { exchange.isOverlapped }
 }
 
 // MARK: - Planning
 
 extension Trainer {
-  /// Cuts a batch into units and deals them out; depends on the data and the number of ranks only.
+  /// Cuts a batch into units, which depend on the data only, and deals them to ranks by how fast they are.
   package func plan(_ examples: [Int], of task: any TrainingTask) throws -> PlannedBatch {
     let normalizer = task.normalizer(of: examples)
     guard (1e-18...1e18).contains(normalizer) else {
@@ -108,7 +145,11 @@ extension Trainer {
     let plan = UnitPlan.balanced(
       indices, of: groups, tokens: configuration.batch.unitTokens,
       cost: WorkCost(model.configuration, head: model.head))
-    return PlannedUnits(plan: plan, ownUnits: plan.assignment(ranks: communicator.size)[communicator.rank])
+    // Fast sums depend on who adds what.
+    let assignment =
+      reduction.mode == .exact
+      ? plan.assignment(rates: speeds.rates) : plan.assignment(ranks: communicator.size)
+    return PlannedUnits(plan: plan, ownUnits: assignment[communicator.rank])
   }
 }
 
@@ -118,31 +159,67 @@ extension Trainer {
   /// One optimiser step: gradients of the own units, their exact sum over all ranks, clipping, update of the own shard,
   /// exchange of parameters. Allocates nothing.
   ///
+  /// With overlapped communication the parameters of other ranks arrive after it has returned; see ``ModelWeights``.
+  ///
   /// - Parameters:
   ///   - step: counted from 0.
-  /// - Throws: ``Fault`` of kind `nonFinite`, before any parameter has changed.
-  package func step(_ step: Int, _ batch: PlannedBatch, of task: any TrainingTask) throws -> StepResult {
+  ///   - isSaving: whether this rank still writes its part of a checkpoint, which the others are told.
+  /// - Throws: ``Fault`` of kind `nonFinite` or `diverged`, on every rank and before any parameter has changed.
+  package func step(_ step: Int, _ batch: PlannedBatch, of task: any TrainingTask, isSaving: Bool = false) throws
+    -> StepResult
+  {
+    let started = beginClock()
     try begin(batch, of: task)
-    reduction.begin(scale: batch.normalizer * task.magnitude, terms: batch.units.plan.units.count)
-    for index in batch.units.ownUnits { try accumulate(index, of: batch, task) }
-    try table.share(over: communicator, isStopping: StopRequest.isPending)
-    try reduction.finish(normalizer: normalizer(of: batch, task), into: gradients.view)
+    let (work, spoilt) = try accumulate(batch, of: task)
+    let computed = passed(since: started)
+    FaultInjection.reach(.allreduce)
+    try collectively {
+      try table.share(
+        over: communicator,
+        flags: .init(isStopping: StopRequest.isPending, isSaving: isSaving, isSpoilt: spoilt != nil), computed: work)
+    }
+    speeds.observe { table.computation(ofRank: $0) }
+    if table.flagged.isSpoilt > 0 { try throwTogether(spoilt) }
+    try exchange.reduce()
+    reduction.means(normalizer: try normalizer(of: batch, task), into: gradients.view)
     let norm = try gradientNorm()
     guard norm.isFinite else {
+      try exchange.skip()
       throw Fault(.nonFinite, "the norm of the summed gradient is \(norm)", hint: "lower the learning rate")
     }
-    let factor = schedule.factor(atStep: step)
-    prepareGroups(norm: norm, factor: factor)
+    if configuration.check.isDue(step) { try checkDivergence() }
+    prepareGroups(norm: norm, factor: schedule.factor(atStep: step))
     synchronizeReference(after: step)
-    if type(of: optimizer).needsWholeGradients {
-      try Ring.allGather(gradients.view.base, sharding, over: communicator)
-    }
-    optimizer.update(parameters: weights.trained.view, gradients: gradients.view, step: step, groups: groups)
-    try Ring.allGather(weights.trained.view.base, sharding, over: communicator)
-    weights.refresh()
+    try update(step)
+    if FaultInjection.spoils(.flip, at: .weights) { flipWeight() }
     task.observe(table)
+    times = phases(since: started, computed: computed)
     return StepResult(
-      gradientNorm: norm, learningRate: groups[0].learningRate, isStopping: table.stopRequests > 0)
+      gradientNorm: norm, learningRate: groups[0].learningRate, isStopping: table.flagged.isStopping > 0,
+      isSaving: table.flagged.isSaving > 0)
+  }
+
+  /// Updates the own shard and begins to exchange parameters.
+  private func update(_ step: Int) throws {
+    try exchange.gatherGradients()
+    FaultInjection.reach(.update)
+    optimizer.update(parameters: weights.trainedArena.view, gradients: gradients.view, step: step, groups: groups)
+    try exchange.gatherParameters()
+    guard !model.trained.isComplete else { return }
+    try exchange.settle()
+    weights.refresh()
+  }
+
+  /// Compares the weights of all ranks.
+  ///
+  /// - Throws: ``Fault`` of kind `diverged`, on every rank.
+  package func checkDivergence() throws {
+    guard communicator.size > 1 else { return }
+    // Between two steps parameters may still be on their way.
+    try exchange.settle()
+    var fingerprint: UInt64 = 0
+    for view in commonViews { fingerprint = Fingerprint.of(view, from: fingerprint) }
+    try divergence.check(fingerprint)
   }
 
   /// Scores the own units of a list of examples without changing anything; the table is shared afterwards.
@@ -152,7 +229,7 @@ extension Trainer {
     for index in batch.units.ownUnits {
       batch.units.plan.fill(&unit, with: index, from: task.groups)
       if task.needsLiveReference { scoreReference() }
-      model.score(unit, parameters: weights.model.view)
+      model.score(unit, parameters: weights.modelArena.view)
       try forEachGroup { try task.evaluate($0, writesDerivatives: false, into: &table) }
       Watchdog.progress()
     }
@@ -167,29 +244,74 @@ extension Trainer {
       for index in survey.units.ownUnits {
         survey.units.plan.fill(&unit, with: index, from: survey.groups)
         if survey.needsReference || task.needsLiveReference { scoreReference() }
-        model.score(unit, parameters: weights.model.view)
+        model.score(unit, parameters: weights.modelArena.view)
         forEachGroup { task.recordSurvey($0, into: &table) }
         Watchdog.progress()
       }
-      try table.share(over: communicator)
+      try collectively { try table.share(over: communicator) }
       task.finishSurvey(table, of: survey.examples)
     }
     table.begin(rows: batch.examples.count, columns: task.columns)
   }
 
-  private func accumulate(_ index: Int, of batch: PlannedBatch, _ task: any TrainingTask) throws {
+  /// Adds up the gradients of the own units. What the last one completes is on its way to other ranks at once.
+  ///
+  /// - Returns: what was computed, and what is not finite: that is not thrown, because the other ranks wait.
+  private func accumulate(_ batch: PlannedBatch, of task: any TrainingTask) throws -> (Computation, Fault?) {
+    exchange.begin()
+    // A unit adds at most one row and one dense gradient to an element.
+    reduction.begin(scale: batch.normalizer * task.magnitude, terms: 2 * batch.units.plan.units.count)
+    let own = batch.units.ownUnits
+    guard let last = own.last else {
+      exchange.release(0..<sharding.count)
+      return (Computation(), nil)
+    }
+    let started = Moment(seconds: MonotonicClock.seconds, waited: waited)
+    var work = Computation()
+    do {
+      for index in own {
+        try accumulate(index, of: batch, task, isLast: index == last)
+        work.cost += batch.units.plan.costs[index]
+      }
+    } catch let fault as Fault where fault.kind == .nonFinite {
+      return (Computation(), fault)
+    }
+    work.seconds = passed(since: started)
+    return (work, nil)
+  }
+
+  /// Throws on every rank what the first rank that has a fault says. What is on its way is finished, for the next step.
+  private func throwTogether(_ fault: Fault?) throws {
+    try exchange.skip()
+    let texts = try communicator.allGather(Array((fault?.description ?? "").utf8))
+    if communicator.size == 1, let fault { throw fault }
+    let rank = texts.firstIndex { !$0.isEmpty } ?? 0
+    throw Fault(.nonFinite, String(decoding: texts[rank], as: UTF8.self), at: "rank \(rank)")
+  }
+
+  private func accumulate(_ index: Int, of batch: PlannedBatch, _ task: any TrainingTask, isLast: Bool) throws {
     batch.units.plan.fill(&unit, with: index, from: task.groups)
     if task.needsLiveReference { scoreReference() }
+    if isLast { exchange.release(model.sparseRange(rows: embeddingRows)) }
     var failure: (any Error)?
+    var (isSound, isFirst) = (true, true)
     model.differentiate(
-      unit, parameters: weights.model.view, values: weights.trained.view, gradients: gradients.view
-    ) { span in
+      unit, parameters: weights.modelArena.view, values: weights.trainedArena.view, gradients: gradients.view,
+      rows: embeddingRows
+    ) { range in
+      if isFirst, FaultInjection.spoils(.nan, at: .gradient) { gradients.view[range].base[0] = .nan }
+      isFirst = false
+      isSound = reduction.add(gradients.view, range) && isSound
+      if isLast { exchange.release(range) }
+    } objective: { span in
       do {
         try withGroup(span) { try task.evaluate($0, writesDerivatives: true, into: &table) }
       } catch { failure = error }
     }
     if let failure { throw failure }
-    guard reduction.add(gradients.view) else { throw badGradient() }
+    FaultInjection.reach(.gradient)
+    if let rows = embeddingRows?.rows { isSound = (isLast ? exchange.add(rows) : reduction.add(rows)) && isSound }
+    guard isSound else { throw badGradient() }
     Watchdog.progress()
   }
 
@@ -231,25 +353,89 @@ extension Trainer {
     groups[Self.headGroup].gradientScale = clipped(own(Self.headGroup), headMaximum)
   }
 
+  /// The least that can go wrong with a memory: one bit of one weight.
+  private func flipWeight() {
+    let weight = weights.trained.view.base + weights.trained.count / 2
+    weight.pointee = Float(bitPattern: weight.pointee.bitPattern ^ 1)
+    weights.refresh()
+  }
+
   private func gradientNorm() throws -> Double {
     try squares.withUnsafeMutableBufferPointer { table in
       norms.sumSquares(of: gradients.view, rank: communicator.rank, into: table)
-      try communicator.allReduce(.sum, table)
+      try collectively { try communicator.allReduce(.sum, table) }
       return norms.norm(from: UnsafeBufferPointer(table))
     }
   }
 
   /// Names the tensor whose gradient cannot be summed.
   private func badGradient() -> Fault {
-    let culprit = model.trained.tensors.first { tensor in
-      let view = gradients.view[tensor.range]
-      return (0..<view.count).contains { !(abs(Double(view.base[$0])) <= reduction.largestTerm) }
+    let isBad = { (view: FloatView) in
+      (0..<view.count).contains { !(abs(Double(view.base[$0])) <= self.reduction.largestTerm) }
     }
+    let culprit =
+      model.trained.tensors.first { isBad(gradients.view[$0.range]) }
+      ?? model.trained.tensors.first { tensor in
+        embeddingRows.map { tensor.range == $0.table && isBad($0.gradients) } ?? false
+      }
     let rows = unit.groups.map { String($0.example) }.joined(separator: ", ")
     return Fault(
       .nonFinite,
       "the gradient of \(culprit?.name ?? "a tensor") is not finite or too large for exact sums (examples \(rows))",
       hint: "lower the learning rate, or use reduction=fast if large gradients are expected")
+  }
+}
+
+extension EmbeddingRows {
+  /// As ranks exchange them.
+  fileprivate var exchanged: StepExchange.Table {
+    StepExchange.Table(start: table.lowerBound, width: width, capacity: capacity)
+  }
+
+  /// The rows of the unit computed last.
+  fileprivate var rows: TableRows {
+    TableRows(tableStart: table.lowerBound, width: width, indices: tokens, count: count, base: gradients.base)
+  }
+}
+
+// MARK: - Time
+
+extension Trainer {
+  /// A moment, and the seconds that this thread had waited for others by then.
+  private struct Moment {
+    let seconds: Double
+    let waited: Double
+    var communicated = 0.0
+  }
+
+  /// Seconds that this thread has waited for messages and other ranks since the step began, and in exchanges ever.
+  private var waited: Double { exchange.waitSeconds + collectiveSeconds }
+
+  private func beginClock() -> Moment {
+    collectiveSeconds = 0
+    return Moment(
+      seconds: MonotonicClock.seconds, waited: waited, communicated: exchange.communicationSeconds)
+  }
+
+  /// Seconds since then that were not spent waiting.
+  private func passed(since start: Moment) -> Double {
+    MonotonicClock.seconds - start.seconds - (waited - start.waited)
+  }
+
+  private func phases(since start: Moment, computed: Double) -> PhaseTimes {
+    var times = PhaseTimes()
+    times.compute = computed
+    times.wait = waited - start.waited
+    times.optimizer = passed(since: start) - computed
+    times.communication = exchange.communicationSeconds - start.communicated + collectiveSeconds
+    return times
+  }
+
+  /// Counts the time of a collective as waiting.
+  private func collectively(_ body: () throws -> Void) rethrows {
+    let started = MonotonicClock.seconds
+    defer { collectiveSeconds += MonotonicClock.seconds - started }
+    try body()
   }
 }
 
@@ -275,6 +461,6 @@ extension Trainer {
     guard sync.every > 0, (step + 1) % sync.every == 0, let reference = weights.reference else { return }
     Elementwise.scale(reference.view, by: Float(1 - sync.mixup), into: reference.view)
     Elementwise.addScaled(
-      weights.model.view.base, by: Float(sync.mixup), into: reference.view.base, count: reference.count)
+      weights.modelArena.view.base, by: Float(sync.mixup), into: reference.view.base, count: reference.count)
   }
 }

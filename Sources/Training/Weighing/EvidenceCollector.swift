@@ -111,7 +111,7 @@ extension EvidenceCollector {
     let wanted = settings.sampling.prompts == 0 ? count : min(count, settings.sampling.prompts)
     let prompts = (0..<wanted).map { $0 * count / wanted }
     log.info("drawing \(wanted * settings.sampling.perPrompt) samples of \(wanted) prompts")
-    let parameters = try policy.loadParameters()
+    let parameters = try policy.loadParameters(over: communicator)
     let continuations = Continuations(
       source: policy, limits: SamplingLimits(sequences: settings.sampling.unitSequences), over: communicator)
     var sampling = SamplingSettings(seed: settings.seed, maxNewTokens: settings.sampling.maxNewTokens)
@@ -143,7 +143,7 @@ extension EvidenceCollector {
     }
     log.info("computing features of \(domains.reduce(0) { $0 + $1.newlines.count }) responses")
     let pass = try FeaturePass(
-      domains, policy.configuration, parameters: policy.loadParameters(), unitTokens: unitTokens,
+      domains, policy.configuration, parameters: policy.loadParameters(over: communicator), unitTokens: unitTokens,
       components: settings.components, over: communicator)
     let (names, findings) = try pass.run()
     collection.evidence.featureNames = names
@@ -165,7 +165,7 @@ extension EvidenceCollector {
       return []
     }
     return try settings.sourceModels.map { directory in
-      let source = try ModelSource(.directory(directory))
+      let source = try ModelSource(.directory(directory)).agreed(over: communicator)
       try source.requireLanguageModel(directory, for: "a log-probability")
       if !source.tokenizer.hasSameTokens(as: policy.tokenizer) {
         log.warning(
@@ -207,7 +207,7 @@ extension EvidenceCollector {
 extension EvidenceCollector {
   private func openRewardModel() throws -> ModelSource? {
     guard let directory = settings.rewardModel else { return nil }
-    let source = try ModelSource(.directory(directory))
+    let source = try ModelSource(.directory(directory)).agreed(over: communicator)
     try source.requireRewardModel(directory, for: "a reward")
     return source
   }

@@ -41,18 +41,19 @@ package struct Weighing {
   package func write(to directory: String, over communicator: any Communicator) throws {
     try communicator.doOnRankZero { try ModelExport.checkTarget(directory) }
     BLAS.threads = threads
-    let policy = try ModelSource(model, adapter: adapter)
+    let policy = try ModelSource(model, adapter: adapter).agreed(over: communicator)
     guard policy.head != .score else {
       throw Fault(
         .usage, "the model is a reward model, and weights lead to a policy", at: "--model",
         hint: "name the …ForCausalLM model whose responses shall be like the data's")
     }
     let rows = try WeighedRows(data)
+    try PreparedData.agree(at: data.joined(separator: ", "), over: communicator) { rows.digest }
     let collector = EvidenceCollector(
       settings: settings, encoding: encoding, policy: policy, rows: rows, unitTokens: unitTokens, cache: cache,
       communicator: communicator)
     let collection = try collector.collect()
-    try communicator.doOnRankZero {
+    try communicator.doOnRankZeroAtLength {
       let estimate = try settings.estimator.estimate(collection.evidence)
       let fit = try WeightPipeline(settings.weights).fit(estimate, collection.evidence, examples: rows.examples)
       fit.report.announce()
