@@ -138,7 +138,8 @@ private final class SilentChannel: RingChannel {
   func aStepAllocatesNothing(example: Case, ranks: Int) throws {
     let directory = try TemporaryDirectory()
     let configuration = try configuration(
-      ["objective.name=\(example.objective)", "batch.unit_tokens=60"] + example.settings)
+      ["objective.name=\(example.objective)", "batch.unit_tokens=60", "communication=overlapped"]
+        + example.settings)
     let kind = configuration.loss?.objective.traits.groupKind
     let dataset =
       try kind.map { try TrainingTests.dataset(directory, for: $0) }
