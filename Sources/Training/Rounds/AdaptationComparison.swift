@@ -50,10 +50,13 @@ package struct AdaptationComparison {
     return Entry(name: name, rounds: rounds, evaluations: evaluations)
   }
 
-  /// (score − base) / (goal − base): 1 has closed the gap; nil where there is none.
+  /// (score − base) / (goal − base): 1 has closed the gap; nil where it is below twice its standard error.
   private func recovered(_ entry: Entry) -> Double? {
     let gap = goal.last.score - base.last.score
-    return gap == 0 ? nil : (entry.last.score - base.last.score) / gap
+    let (a, b) = (goal.last.standardError, base.last.standardError)
+    // A share of a gap that may not be there says nothing.
+    guard gap > 0, gap >= 2 * (a * a + b * b).squareRoot() else { return nil }
+    return (entry.last.score - base.last.score) / gap
   }
 
   private static let titles = ["run", "score", "± s.e.", "gap recovered", "KL", "tokens"]
