@@ -11,7 +11,12 @@ package final class Monitor: @unchecked Sendable {
 
   package init() {
     pthread_mutex_init(mutex, nil)
-    pthread_cond_init(condition, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    // Waiting must not depend on the date, which may jump.
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(condition, &attributes)
+    pthread_condattr_destroy(&attributes)
   }
 
   deinit {
@@ -29,6 +34,12 @@ package final class Monitor: @unchecked Sendable {
 
   /// Lets the lock go until `wakeAll`, and takes it again; to be called with it, in a loop.
   package func wait() { pthread_cond_wait(condition, mutex) }
+
+  /// The same, but not after a moment of ``MonotonicClock``; false when that has come.
+  package func wait(until deadline: Double) -> Bool {
+    var moment = timespec(tv_sec: Int(deadline), tv_nsec: Int((deadline - deadline.rounded(.down)) * 1e9))
+    return pthread_cond_timedwait(condition, mutex, &moment) == 0
+  }
 
   package func wakeAll() { pthread_cond_broadcast(condition) }
 }

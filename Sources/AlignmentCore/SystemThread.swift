@@ -2,7 +2,7 @@
   import Glibc
 #endif
 
-/// A thread of the system; whoever made it joins it.
+/// A thread of the system; whoever made it joins or detaches it.
 package struct SystemThread: Sendable {
   private let handle: pthread_t
 
@@ -25,6 +25,9 @@ package struct SystemThread: Sendable {
 
   /// Returns when the thread has ended.
   package func join() { pthread_join(handle, nil) }
+
+  /// Leaves the thread to itself.
+  package func detach() { pthread_detach(handle) }
 
   /// A closure that a C function pointer can carry as its context.
   private final class Body: Sendable {

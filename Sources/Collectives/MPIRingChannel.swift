@@ -8,20 +8,16 @@ final class MPIRingChannel: RingChannel {
   let rank: Int
   let size: Int
   private var communicator: MPI_Comm?
-  /// The receive and the send.
-  private let requests: UnsafeMutablePointer<MPI_Request?>
+  private let requests = Requests()
 
   /// Every rank must come here.
   init(duplicating world: MPI_Comm, rank: Int, size: Int) throws {
     (self.rank, self.size) = (rank, size)
-    requests = .allocate(capacity: 2)
-    requests.initialize(repeating: adalign_request_null(), count: 2)
     try check(MPI_Comm_dup(world, &communicator), "MPI_Comm_dup")
     try check(adalign_set_errors_return(communicator), "MPI_Comm_set_errhandler")
   }
 
   deinit {
-    requests.deallocate()
     var isFinalized: Int32 = 0
     MPI_Finalized(&isFinalized)
     if isFinalized == 0 { MPI_Comm_free(&communicator) }
@@ -32,16 +28,12 @@ final class MPIRingChannel: RingChannel {
     try check(
       MPI_Irecv(
         receive.baseAddress, Int32(receive.count), adalign_type_byte(), Int32((rank + size - 1) % size), 0,
-        communicator, requests), "MPI_Irecv")
+        communicator, requests.first), "MPI_Irecv")
     try check(
       MPI_Isend(
         send.baseAddress, Int32(send.count), adalign_type_byte(), Int32((rank + 1) % size), 0, communicator,
-        requests + 1), "MPI_Isend")
+        requests.second), "MPI_Isend")
   }
 
-  func isDone() throws -> Bool {
-    var flag: Int32 = 0
-    try check(MPI_Testall(2, requests, &flag, adalign_statuses_ignore()), "MPI_Testall")
-    return flag != 0
-  }
+  func isDone() throws -> Bool { try requests.areDone() }
 }

@@ -1,9 +1,5 @@
 import Synchronization
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// Messages to the right neighbour on a ring of ranks and from the left one, that block nobody.
 ///
 /// Belongs to one thread, which need not be that of the communicator it was made by.
@@ -39,12 +35,10 @@ package struct BlockingLink: RingLink {
   }
 }
 
-/// A ring for a thread beside one that computes: it sleeps instead of waiting busily, so that it takes no core away.
-struct PoliteLink: RingLink {
+/// A ring for a thread beside one that computes.
+struct InterruptibleLink: RingLink {
   private let channel: any RingChannel
   private let isStopping: StopFlag
-  /// Nanoseconds between two looks.
-  private static let nap = 50_000
   var rank: Int { channel.rank }
   var size: Int { channel.size }
 
@@ -57,10 +51,10 @@ struct PoliteLink: RingLink {
 
   func pass(send: UnsafeRawBufferPointer, receive: UnsafeMutableRawBufferPointer) throws {
     try channel.start(send: send, receive: receive)
+    let patience = Patience()
     while try !channel.isDone() {
       guard !isStopping.isRaised else { throw Interruption() }
-      var nap = timespec(tv_sec: 0, tv_nsec: Self.nap)
-      nanosleep(&nap, nil)
+      patience.pause()
     }
   }
 

@@ -73,7 +73,7 @@ package final class StepExchange: ParameterArrival {
     let channel = mode == .overlapped && communicator.size > 1 ? try communicator.makeRingChannel() : nil
     let isStopping = StopFlag()
     let transport: BucketTransport =
-      if let channel { .ring(PoliteLink(channel, isStopping: isStopping)) } else if mode == .allreduce {
+      if let channel { .ring(InterruptibleLink(channel, isStopping: isStopping)) } else if mode == .allreduce {
         .collectives(communicator)
       } else { .ring(BlockingLink(communicator)) }
     let rows =

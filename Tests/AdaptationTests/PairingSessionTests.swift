@@ -227,6 +227,23 @@ import Testing
     #expect(round.labels.filter { $0.source == .judge }.allSatisfy { $0.q == 0.99 })
   }
 
+  @Test(arguments: [JudgeBudget.Choice.random, .uncertain])
+  func aRationLeavesTheRestWithoutLabels(choice: JudgeBudget.Choice) throws {
+    let groups = PairingSessionTests.groups([8, 8, 8])
+    let preference = choice == .uncertain ? try ScorePreference() : nil
+    let round = try PairingSessionTests.session("all_pairs").run(
+      on: choice == .uncertain ? groups : groups.map { CandidateGroup(number: $0.number, texts: $0.texts) },
+      judge: .rationed(try JudgeBudget(.share(0.25), choice: choice), PairingSessionTests.judge, by: preference))
+    let budgeted = try PairingSessionTests.session("all_pairs").run(
+      on: groups,
+      judge: .budgeted(
+        try JudgeBudget(.share(0.25), choice: choice), PairingSessionTests.judge, otherwise: try ScorePreference()))
+    let pairs = { (labels: [PseudoLabel]) in labels.map { [$0.group, $0.first, $0.second ?? -1] } }
+    #expect(pairs(round.labels) == pairs(budgeted.labels.filter { $0.source == .judge }) && round.labels.count == 21)
+    #expect(round.statistics.judged == 21 && round.statistics.scored == 0)
+    #expect(round.statistics.dropped == [.unasked: 63])
+  }
+
   @Test func aNumberOfComparisonsIsForAllRoundsOfATournament() throws {
     var asked = 0
     let judge: PairJudge = .budgeted(

@@ -21,7 +21,9 @@ extension SystemTests {
       #expect(run.metrics == fixture.reference.metrics)
     }
 
-    @Test("every kind of communication gives the same weights and metrics", arguments: ["ring", "allreduce"], [2, 4])
+    @Test(
+      "every kind of communication gives the same weights and metrics", arguments: ["overlapped", "ring", "allreduce"],
+      [2, 4])
     func communication(mode: String, ranks: Int) async throws {
       let outcome = try await workspace.adalign(
         "train", fixture.recipe, "run=run", "communication=\(mode)", ranks: ranks)
@@ -30,7 +32,8 @@ extension SystemTests {
       #expect(try run.weights == fixture.reference.weights)
       #expect(run.metrics == fixture.reference.metrics)
       // What is not overlapped is waited for.
-      #expect(try run.rows.dropFirst().allSatisfy { try number("overlap", in: $0) == 0 })
+      let hidden = try run.rows.dropFirst().map { try number("overlap", in: $0) }
+      #expect(mode == "overlapped" || hidden.allSatisfy { $0 == 0 })
     }
 
     @Test("where the time goes is logged for every step, adds up, and is told at the end")

@@ -78,7 +78,7 @@ package struct SampleFile {
 final class SamplingProgress {
   private let isEnabled: Bool
   private let details: String
-  private let started = Clock.seconds
+  private let started = MonotonicClock.seconds
   private var progress: Progress?
 
   init(over communicator: any Communicator) {

@@ -206,7 +206,7 @@ extension RunConfiguration {
     checkpoint = try CheckpointSettings(recipe.section("checkpoint"))
     evaluation = try EvaluationSettings(recipe.section("eval"))
     reduction = try recipe.choice("reduction", default: .exact)
-    communication = try recipe.choice("communication", default: .ring)
+    communication = try recipe.choice("communication", default: .overlapped)
     threads = try recipe.integer("threads", default: 1, in: 1...1024)
     memory = try MemoryBudget(recipe.section("memory"))
     cache = try recipe.string("cache", default: CacheDirectory.byDefault)

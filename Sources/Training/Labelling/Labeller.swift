@@ -31,6 +31,24 @@ struct Labeller {
     return try session.run(on: try scored(groups), judge: pairJudge())
   }
 
+  /// What the expert says of random pairs, from which its answers generalise best; all others go without a label.
+  ///
+  /// - Precondition: The settings have an expert.
+  func expertAnswers(of groups: [CandidateGroup], round: Int) throws -> LabelledRound {
+    guard let expert, let budget = settings.expert?.budget else {
+      preconditionFailure("the configuration lets only an expert be asked")
+    }
+    var session = PairingSession(try PairingRegistry.make(RandomPairs.name), seed: seed, round: round)
+    session.filters = settings.filters
+    session.filters.gap = .none
+    session.isHard = settings.isHard
+    guard budget.choice == .uncertain else {
+      return try session.run(on: groups, judge: .rationed(budget, expert.judgements, by: nil))
+    }
+    let preference = try ScorePreference(temperature: settings.judge.temperature)
+    return try session.run(on: try scored(groups), judge: .rationed(budget, expert.judgements, by: preference))
+  }
+
   /// A label for each response on its own, rather than for pairs.
   ///
   /// - Throws: ``Fault`` for a judge that only compares.

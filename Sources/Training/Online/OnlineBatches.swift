@@ -66,7 +66,7 @@ final class OnlineBatches: BatchSource {
     set { objectiveState = newValue }
   }
 
-  func metrics(of batch: Trainer.PlannedBatch, _ table: StepTable) -> StepMetrics {
+  func metrics(of batch: PlannedBatch, _ table: StepTable) -> StepMetrics {
     guard let current else { preconditionFailure("a batch was made") }
     var metrics = report.metrics(of: current.task, batch.examples, table)
     metrics.values += current.statistics.metrics

@@ -83,9 +83,9 @@ package struct RateMeasurement {
   static func fastest(of runs: Int, _ body: () throws -> Void) rethrows -> Double {
     var best = Double.infinity
     for _ in 0..<runs {
-      let start = Clock.seconds
+      let start = MonotonicClock.seconds
       try body()
-      best = min(best, Clock.seconds - start)
+      best = min(best, MonotonicClock.seconds - start)
     }
     return best
   }
@@ -118,7 +118,7 @@ extension RateMeasurement {
     var best = Double.infinity
     for _ in 0..<5 {
       try communicator.barrier()
-      let start = Clock.seconds
+      let start = MonotonicClock.seconds
       if let place {
         let (next, previous) = (ranks[(place + 1) % ranks.count], ranks[(place + ranks.count - 1) % ranks.count])
         for _ in 0..<repeats {
@@ -126,7 +126,7 @@ extension RateMeasurement {
             send: UnsafeRawBufferPointer(outgoing), to: next, receive: incoming, from: previous)
         }
       }
-      let own = place == nil ? 0 : (Clock.seconds - start) / Double(repeats)
+      let own = place == nil ? 0 : (MonotonicClock.seconds - start) / Double(repeats)
       best = min(best, try communicator.allReduce(.maximum, own))
     }
     return best

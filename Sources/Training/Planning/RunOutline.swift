@@ -142,7 +142,7 @@ final class ScratchDirectory {
 
   init() throws {
     let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    path = "\(parent)/adalign-plan-\(getpid())-\(UInt64(Clock.seconds * 1e9))"
+    path = "\(parent)/adalign-plan-\(getpid())-\(UInt64(MonotonicClock.seconds * 1e9))"
     try FileSystem.makeDirectory(path)
   }
 

@@ -73,7 +73,7 @@ final class RolloutBatches: BatchSource {
     return (current.task, (first..<first + size).map { minibatches.index(at: $0) })
   }
 
-  func metrics(of batch: Trainer.PlannedBatch, _ table: StepTable) -> StepMetrics {
+  func metrics(of batch: PlannedBatch, _ table: StepTable) -> StepMetrics {
     guard let current else { preconditionFailure("a rollout has begun") }
     var metrics = current.task.metrics(table, batch)
     metrics.values = current.values + metrics.values

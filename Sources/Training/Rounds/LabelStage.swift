@@ -10,23 +10,22 @@ import PreferenceData
 struct LabelStage {
   let settings: LabelSettings
   let labeller: Labeller
+  /// Whether only what the expert was asked becomes a label.
+  var asksExpertOnly = false
   let round: Int
   let communicator: any Communicator
 
   /// Writes the labels as rows of a preference file, and what became of all candidates beside them.
   ///
-  /// - Parameters:
-  ///   - source: leaves out the labels of the other one; nil keeps all.
   /// - Throws: ``Fault`` where no label is left.
-  func write(
-    _ responses: [PromptResponses], onlyBy source: PseudoLabel.Source? = nil, labels path: String, statistics: String
-  ) throws {
+  func write(_ responses: [PromptResponses], labels path: String, statistics: String) throws {
     let groups = responses.enumerated().map { number, row in
       let own = row.responses.filter { settings.keepsUnfinished || $0.isFinished }
       return CandidateGroup(number: number, prompt: row.prompt, texts: own.map(\.text))
     }
-    let labelled = try labeller.labels(of: groups, round: round)
-    let kept = labelled.labels.filter { source == nil || $0.source == source }
+    let labelled =
+      asksExpertOnly
+      ? try labeller.expertAnswers(of: groups, round: round) : try labeller.labels(of: groups, round: round)
     try communicator.doOnRankZero {
       log.notice("labels by \(labeller.identity): \(labelled.statistics.summary)")
       for answer in labelled.statistics.reusedAnswers {
@@ -34,13 +33,13 @@ struct LabelStage {
           "one answer was given to \(answer.prompts) prompts: \"\(answer.text.prefix(60))\"; look whether the judge is fooled"
         )
       }
-      guard !kept.isEmpty else {
+      guard !labelled.labels.isEmpty else {
         throw Fault(
           .data, "no label is left: \(labelled.statistics.summary)", at: path,
           hint: "draw more samples, raise their temperature, or loosen the filter")
       }
       try AtomicFile.write(statistics, labelled.statistics.json.serialized(pretty: true))
-      try LabelledRows(labels: kept, groups: groups).write(to: path)
+      try LabelledRows(labels: labelled.labels, groups: groups).write(to: path)
     }
   }
 }

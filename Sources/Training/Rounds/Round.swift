@@ -88,14 +88,14 @@ extension Round {
       communicator: communicator)
   }
 
-  /// Asks the expert about random pairs, which are what its answers generalise from.
+  /// Asks the expert before the reward model labels.
   private func askExpert() throws {
-    guard var settings = configuration.label else { return }
-    settings.pairing = try PairingRegistry.make(RandomPairs.name)
+    guard let settings = configuration.label else { return }
     try stage(.asking, files.expertAnswers) {
-      try labelStage(settings, seed: 5).write(
-        try PromptResponses.read(files.samples), onlyBy: .judge, labels: files.expertAnswers,
-        statistics: files.expertStatistics)
+      var stage = try labelStage(settings, seed: 5)
+      stage.asksExpertOnly = true
+      try stage.write(
+        try PromptResponses.read(files.samples), labels: files.expertAnswers, statistics: files.expertStatistics)
     }
   }
 

@@ -13,7 +13,7 @@ protocol BatchSource: AnyObject {
   func batch(ofStep step: Int) throws -> (task: any TrainingTask, examples: [Int])
 
   /// What the step just done has shown.
-  func metrics(of batch: Trainer.PlannedBatch, _ table: StepTable) -> StepMetrics
+  func metrics(of batch: PlannedBatch, _ table: StepTable) -> StepMetrics
 
   /// Metrics on held-out data, or nil if there are none.
   func evaluate() throws -> StepMetrics?
@@ -97,7 +97,7 @@ final class PreferenceBatches: BatchSource {
     (training, stream.examples(ofStep: step))
   }
 
-  func metrics(of batch: Trainer.PlannedBatch, _ table: StepTable) -> StepMetrics {
+  func metrics(of batch: PlannedBatch, _ table: StepTable) -> StepMetrics {
     report.metrics(of: training, batch.examples, table)
   }
 

@@ -58,8 +58,8 @@ extension CheckpointWriter {
   /// - Returns: the steps of a checkpoint that was completed for this; nil if there was none.
   /// - Throws: ``Fault`` of kind `noProgress` after several failures in a row.
   func begin(step: Int, objectiveState: [Double]) throws -> Int? {
-    let started = Clock.seconds
-    defer { statistics.stall += Clock.seconds - started }
+    let started = MonotonicClock.seconds
+    defer { statistics.stall += MonotonicClock.seconds - started }
     let completed = try settle()
     try attempt(step) {
       let live = SnapshotImage(of: trainer, rank: snapshots.communicator.rank)
@@ -74,8 +74,8 @@ extension CheckpointWriter {
   /// - Returns: its steps, when it is committed.
   func advance() throws -> Int? {
     guard let save = current else { return nil }
-    let started = Clock.seconds
-    defer { statistics.stall += Clock.seconds - started }
+    let started = MonotonicClock.seconds
+    defer { statistics.stall += MonotonicClock.seconds - started }
     var isCommitted = false
     try attempt(save.step) { isCommitted = try save.advance() }
     return isCommitted ? completed(save) : nil
@@ -133,8 +133,8 @@ extension CheckpointWriter {
   ///
   /// - Throws: ``Fault`` if it cannot be saved.
   func saveNow(step: Int, objectiveState: [Double]) throws {
-    let started = Clock.seconds
-    defer { statistics.stall += Clock.seconds - started }
+    let started = MonotonicClock.seconds
+    defer { statistics.stall += MonotonicClock.seconds - started }
     _ = try settle()
     let image = SnapshotImage(of: trainer, rank: snapshots.communicator.rank)
     let save = try SnapshotSave(snapshots, image, objectiveState: objectiveState, step: step, keep: settings.keep)

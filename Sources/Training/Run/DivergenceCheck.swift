@@ -1,5 +1,6 @@
 import AlignmentCore
 import Collectives
+import Kernels
 
 /// Finds ranks whose weights are not those of the others: memory that lies, or processors that compute differently.
 ///
@@ -13,7 +14,17 @@ package struct DivergenceCheck {
 
   package init(over communicator: any Communicator) { self.communicator = communicator }
 
-  /// Compares what should be the same on all ranks; allocates nothing while it is.
+  /// Compares numbers that all ranks should hold; allocates nothing while they are the same.
+  ///
+  /// - Throws: as ``check(_:)-(UInt64)``.
+  package mutating func check(_ views: [FloatView]) throws {
+    guard communicator.size > 1 else { return }
+    var fingerprint: UInt64 = 0
+    for view in views { fingerprint = Fingerprint.of(view, from: fingerprint) }
+    try check(fingerprint)
+  }
+
+  /// Compares a fingerprint of what should be the same on all ranks.
   ///
   /// - Throws: on every rank, ``Fault`` of kind `diverged` that names the ranks in the minority and their hosts.
   package mutating func check(_ fingerprint: UInt64) throws {

@@ -21,7 +21,7 @@ final class Progress {
   ///   - unit: what is counted.
   ///   - started: the time at which the first of them began.
   init(
-    from step: Int, to total: Int, unit: String = "step", started: Double = Clock.seconds, isEnabled: Bool
+    from step: Int, to total: Int, unit: String = "step", started: Double = MonotonicClock.seconds, isEnabled: Bool
   ) {
     firstStep = step
     lastStep = step
@@ -35,7 +35,7 @@ final class Progress {
   /// Tells how many steps are done; `details` are shown behind the counters.
   func update(step: Int, tokens newTokens: Int, details: String = "") {
     tokens += newTokens
-    let now = Clock.seconds
+    let now = MonotonicClock.seconds
     let isNotable = step != lastStep && (step == total || step == firstStep + 1)
     guard isEnabled, now - lastShown >= interval || isNotable else { return }
     (lastShown, lastStep) = (now, step)
@@ -61,5 +61,3 @@ final class Progress {
       ? "\(total / 3600):\(pad(total / 60 % 60)):\(pad(total % 60))" : "\(total / 60):\(pad(total % 60))"
   }
 }
-
-typealias Clock = MonotonicClock

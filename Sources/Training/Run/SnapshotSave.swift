@@ -17,7 +17,7 @@ final class SnapshotSave {
   private let bucketBlocks: Int
   private let keep: Int
   private let staging: String
-  private let started = Clock.seconds
+  private let started = MonotonicClock.seconds
   private var stage: Stage
 
   private enum Stage {
@@ -119,6 +119,6 @@ final class SnapshotSave {
     let report = try snapshots.communicator.broadcast(task?.result() ?? [])
     _ = try Agreement.result(of: report, rank: 0)
     stage = .finished
-    seconds = Clock.seconds - started
+    seconds = MonotonicClock.seconds - started
   }
 }

@@ -94,10 +94,10 @@ package final class TrainingRun {
   ///
   /// - Returns: whether a signal asked to stop.
   private func train(step: Int, _ log: MetricsLog?, _ progress: Progress) throws -> Bool {
-    let started = Clock.seconds
+    let started = MonotonicClock.seconds
     let (task, examples) = try setup.batches.batch(ofStep: step)
     let batch = try trainer.plan(examples, of: task)
-    let preparation = Clock.seconds - started
+    let preparation = MonotonicClock.seconds - started
     let result = try skips.unlessSkipped(step, isRankZero: isRankZero) {
       do {
         return try trainer.step(step, batch, of: task, isSaving: !checkpoints.isReady)
@@ -112,7 +112,7 @@ package final class TrainingRun {
     ]
     if let result {
       if !result.isSaving { try forget(before: checkpoints.advance()) }
-      row += report(step, result, batch, seconds: Clock.seconds - started, progress)
+      row += report(step, result, batch, seconds: MonotonicClock.seconds - started, progress)
       row += account(preparation: preparation).metrics
     }
     if isDue(configuration.evaluation.every, step) || step + 1 == totalSteps {
@@ -128,7 +128,7 @@ package final class TrainingRun {
 
   /// Tells people of a step, and gives what the log is told.
   private func report(
-    _ step: Int, _ result: Trainer.StepResult, _ batch: Trainer.PlannedBatch, seconds: Double, _ progress: Progress
+    _ step: Int, _ result: Trainer.StepResult, _ batch: PlannedBatch, seconds: Double, _ progress: Progress
   ) -> [(String, JSONValue)] {
     let metrics = setup.batches.metrics(of: batch, trainer.table)
     Watchdog.expect(stepSeconds: stepTimes.add(seconds))

@@ -124,7 +124,7 @@ package final class PolicyTask: TrainingTask {
   }
 
   /// What a step has shown.
-  package func metrics(_ table: StepTable, _ batch: Trainer.PlannedBatch) -> StepMetrics {
+  package func metrics(_ table: StepTable, _ batch: PlannedBatch) -> StepMetrics {
     let sum = { (column: Column) in table.sum(ofColumn: column.rawValue) }
     let (samples, tokens) = (batch.normalizer, sum(.tokens))
     var values = [("approx_kl", sum(.movement) / tokens), ("clip_ratio", sum(.clipped) / tokens)]

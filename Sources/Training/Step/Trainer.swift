@@ -7,21 +7,6 @@ import Transformer
 
 /// One rank's part of the training of a model: its arenas and the optimiser step.
 package final class Trainer {
-  /// Groups cut into units, and which of them are this rank's.
-  package struct PlannedUnits {
-    package let plan: UnitPlan
-    package let ownUnits: [Int]
-  }
-
-  /// A batch ready to be computed.
-  package struct PlannedBatch {
-    package let units: PlannedUnits
-    let survey: (groups: any PromptGroups, units: PlannedUnits, examples: [Int], needsReference: Bool)?
-    /// What the batch's losses and gradients are divided by, unless the step itself determines it.
-    package let normalizer: Double
-    package var examples: [Int] { units.plan.examples }
-  }
-
   /// What a step reports, the same on every rank.
   package struct StepResult {
     package var gradientNorm: Double
@@ -59,10 +44,10 @@ package final class Trainer {
   private let commonViews: [FloatView]
   package private(set) var table: StepTable
   package private(set) var speeds: RankSpeeds
+  private let planner: BatchPlanner
+  private let clock: StepClock
   /// Where the time of the last step went.
-  package private(set) var times = PhaseTimes()
-  /// Seconds of collectives of this thread in the step so far.
-  private var collectiveSeconds = 0.0
+  package var times: PhaseTimes { clock.times }
 
   /// - Parameters:
   ///   - needsReference: whether tasks ask for log-probabilities under the reference.
@@ -94,6 +79,8 @@ package final class Trainer {
         gathersGradients: configuration.optimizer.type.needsWholeGradients),
       order: model.completionOrder(rows: embeddingRows), table: embeddingRows.map(\.exchanged), over: communicator,
       progress: Watchdog.progress)
+    clock = StepClock(exchange)
+    planner = BatchPlanner(configuration, model: model, rank: communicator.rank)
     (table, speeds) = (StepTable(ranks: communicator.size), RankSpeeds(ranks: communicator.size))
     let runs = trained.tensors.map {
       ParameterRun(
@@ -119,37 +106,10 @@ package final class Trainer {
 
   /// Whether communication goes on beside the computation.
   var overlapsCommunication: Bool { exchange.isOverlapped }
-}
 
-// MARK: - Planning
-
-extension Trainer {
-  /// Cuts a batch into units, which depend on the data only, and deals them to ranks by how fast they are.
+  /// Cuts a batch into units, and says which of them are this rank's.
   package func plan(_ examples: [Int], of task: any TrainingTask) throws -> PlannedBatch {
-    let normalizer = task.normalizer(of: examples)
-    guard (1e-18...1e18).contains(normalizer) else {
-      throw Fault(
-        .data, "the weights of a batch add up to \(normalizer)",
-        hint: "use objective.normalization=count, a larger batch.size, or weights near 1")
-    }
-    let survey = task.survey(of: examples).map {
-      (
-        groups: $0.groups, units: planned($0.indices, of: $0.groups), examples: $0.examples,
-        needsReference: $0.needsReference
-      )
-    }
-    return PlannedBatch(units: planned(examples, of: task.groups), survey: survey, normalizer: normalizer)
-  }
-
-  private func planned(_ indices: [Int], of groups: some PromptGroups) -> PlannedUnits {
-    let plan = UnitPlan.balanced(
-      indices, of: groups, tokens: configuration.batch.unitTokens,
-      cost: WorkCost(model.configuration, head: model.head))
-    // Fast sums depend on who adds what.
-    let assignment =
-      reduction.mode == .exact
-      ? plan.assignment(rates: speeds.rates) : plan.assignment(ranks: communicator.size)
-    return PlannedUnits(plan: plan, ownUnits: assignment[communicator.rank])
+    try planner.plan(examples, of: task, rates: speeds.rates)
   }
 }
 
@@ -168,12 +128,12 @@ extension Trainer {
   package func step(_ step: Int, _ batch: PlannedBatch, of task: any TrainingTask, isSaving: Bool = false) throws
     -> StepResult
   {
-    let started = beginClock()
+    clock.begin()
     try begin(batch, of: task)
     let (work, spoilt) = try accumulate(batch, of: task)
-    let computed = passed(since: started)
+    clock.endComputation()
     FaultInjection.reach(.allreduce)
-    try collectively {
+    try clock.collectively {
       try table.share(
         over: communicator,
         flags: .init(isStopping: StopRequest.isPending, isSaving: isSaving, isSpoilt: spoilt != nil), computed: work)
@@ -193,7 +153,7 @@ extension Trainer {
     try update(step)
     if FaultInjection.spoils(.flip, at: .weights) { flipWeight() }
     task.observe(table)
-    times = phases(since: started, computed: computed)
+    clock.end()
     return StepResult(
       gradientNorm: norm, learningRate: groups[0].learningRate, isStopping: table.flagged.isStopping > 0,
       isSaving: table.flagged.isSaving > 0)
@@ -217,9 +177,7 @@ extension Trainer {
     guard communicator.size > 1 else { return }
     // Between two steps parameters may still be on their way.
     try exchange.settle()
-    var fingerprint: UInt64 = 0
-    for view in commonViews { fingerprint = Fingerprint.of(view, from: fingerprint) }
-    try divergence.check(fingerprint)
+    try divergence.check(commonViews)
   }
 
   /// Scores the own units of a list of examples without changing anything; the table is shared afterwards.
@@ -248,7 +206,7 @@ extension Trainer {
         forEachGroup { task.recordSurvey($0, into: &table) }
         Watchdog.progress()
       }
-      try collectively { try table.share(over: communicator) }
+      try clock.collectively { try table.share(over: communicator) }
       task.finishSurvey(table, of: survey.examples)
     }
     table.begin(rows: batch.examples.count, columns: task.columns)
@@ -266,7 +224,7 @@ extension Trainer {
       exchange.release(0..<sharding.count)
       return (Computation(), nil)
     }
-    let started = Moment(seconds: MonotonicClock.seconds, waited: waited)
+    let started = clock.now
     var work = Computation()
     do {
       for index in own {
@@ -276,7 +234,7 @@ extension Trainer {
     } catch let fault as Fault where fault.kind == .nonFinite {
       return (Computation(), fault)
     }
-    work.seconds = passed(since: started)
+    work.seconds = clock.passed(since: started)
     return (work, nil)
   }
 
@@ -363,7 +321,7 @@ extension Trainer {
   private func gradientNorm() throws -> Double {
     try squares.withUnsafeMutableBufferPointer { table in
       norms.sumSquares(of: gradients.view, rank: communicator.rank, into: table)
-      try collectively { try communicator.allReduce(.sum, table) }
+      try clock.collectively { try communicator.allReduce(.sum, table) }
       return norms.norm(from: UnsafeBufferPointer(table))
     }
   }
@@ -395,47 +353,6 @@ extension EmbeddingRows {
   /// The rows of the unit computed last.
   fileprivate var rows: TableRows {
     TableRows(tableStart: table.lowerBound, width: width, indices: tokens, count: count, base: gradients.base)
-  }
-}
-
-// MARK: - Time
-
-extension Trainer {
-  /// A moment, and the seconds that this thread had waited for others by then.
-  private struct Moment {
-    let seconds: Double
-    let waited: Double
-    var communicated = 0.0
-  }
-
-  /// Seconds that this thread has waited for messages and other ranks since the step began, and in exchanges ever.
-  private var waited: Double { exchange.waitSeconds + collectiveSeconds }
-
-  private func beginClock() -> Moment {
-    collectiveSeconds = 0
-    return Moment(
-      seconds: MonotonicClock.seconds, waited: waited, communicated: exchange.communicationSeconds)
-  }
-
-  /// Seconds since then that were not spent waiting.
-  private func passed(since start: Moment) -> Double {
-    MonotonicClock.seconds - start.seconds - (waited - start.waited)
-  }
-
-  private func phases(since start: Moment, computed: Double) -> PhaseTimes {
-    var times = PhaseTimes()
-    times.compute = computed
-    times.wait = waited - start.waited
-    times.optimizer = passed(since: start) - computed
-    times.communication = exchange.communicationSeconds - start.communicated + collectiveSeconds
-    return times
-  }
-
-  /// Counts the time of a collective as waiting.
-  private func collectively(_ body: () throws -> Void) rethrows {
-    let started = MonotonicClock.seconds
-    defer { collectiveSeconds += MonotonicClock.seconds - started }
-    try body()
   }
 }
 

@@ -23,11 +23,14 @@ package enum PairJudge {
   case function(Function)
   /// The function as far as the budget goes, scores for the rest.
   case budgeted(JudgeBudget, Function, otherwise: ScorePreference)
+  /// The function as far as the budget goes, nothing for the rest. Scores, where there are any, say what is uncertain.
+  case rationed(JudgeBudget, Function, by: ScorePreference?)
 
   /// The scores' preference, where it is used.
   var preference: ScorePreference? {
     switch self {
     case .scores(let preference), .budgeted(_, _, let preference): preference
+    case .rationed(_, _, let preference): preference
     case .function: nil
     }
   }
@@ -125,9 +128,10 @@ package struct PairingSession: Sendable {
     case .scores: return
     case .function(let all): function = all
     case .budgeted(let budget, let dear, _):
-      function = dear
-      let candidates = open.map { proposals[$0].budgetCandidate(in: groups) }
-      chosen = budget.places(among: candidates, used: asked, seed: seed, round: round).map { open[$0] }
+      (function, chosen) = (dear, affordable(open, of: proposals, in: groups, budget, used: asked))
+    case .rationed(let budget, let dear, _):
+      (function, chosen) = (dear, affordable(open, of: proposals, in: groups, budget, used: asked))
+      for place in Set(open).subtracting(chosen) { proposals[place].leaveUnasked() }
     }
     guard !chosen.isEmpty else { return }
     let comparisons = chosen.map { proposals[$0].comparison(in: groups) }
@@ -137,6 +141,14 @@ package struct PairingSession: Sendable {
       try proposals[place].take(answer, in: groups)
     }
     asked += chosen.count
+  }
+
+  /// Which of some places a budget chooses.
+  private func affordable(
+    _ open: [Int], of proposals: [Proposal], in groups: [CandidateGroup], _ budget: JudgeBudget, used: Int
+  ) -> [Int] {
+    let candidates = open.map { proposals[$0].budgetCandidate(in: groups) }
+    return budget.places(among: candidates, used: used, seed: seed, round: round).map { open[$0] }
   }
 }
 

@@ -9,6 +9,8 @@ package enum DropReason: String, Sendable, CaseIterable {
   case reusedAnswer = "reused_answer"
   case lengthRatio = "length_ratio"
   case gap
+  /// The judge was not asked, for its ration was used up.
+  case unasked
   case abstained
   case tie
   case confidence

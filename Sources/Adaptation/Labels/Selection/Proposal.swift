@@ -67,6 +67,9 @@ struct Proposal {
     source = .judge
   }
 
+  /// Gives up what a ration was not enough for.
+  mutating func leaveUnasked() { (judgement, reason) = (nil, .unasked) }
+
   /// The label, with the better response first.
   ///
   /// - Parameter isHard: Whether q becomes certain.
