@@ -8,6 +8,12 @@ package enum CommunicationMode: String, CaseIterable, Sendable {
   case ring
   /// The MPI library's own collectives between computations: the reference.
   case allreduce
+
+  /// Overlapped where messages travel between hosts. Within one host they are copied by the cores that compute, so that
+  /// a thread beside the computation would hide nothing.
+  package static func suited(to communicator: some Communicator) -> CommunicationMode {
+    communicator.hostSize < communicator.size ? .overlapped : .ring
+  }
 }
 
 /// What a step exchanges between ranks: sums of gradients go to the ranks that own them, new parameters come back.

@@ -131,6 +131,17 @@ final class RecipeSection {
     return value
   }
 
+  /// One of an enumeration's raw values, or nil for `auto`, which is the default.
+  func automaticChoice<Choice: RawRepresentable & CaseIterable>(_ name: String) throws -> Choice?
+  where Choice.RawValue == String {
+    let text = try string(name, default: "auto")
+    guard text != "auto" else { return nil }
+    guard let value = Choice(rawValue: text) else {
+      throw wrong(name, "one of auto, \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return value
+  }
+
   /// All keys that nobody has read, as single values; ``note`` the ones that count.
   func remaining() throws -> [String: String] {
     var values: [String: String] = [:]

@@ -30,7 +30,8 @@ package struct RunConfiguration {
   package var checkpoint: CheckpointSettings
   package var evaluation: EvaluationSettings
   package var reduction: GradientReduction.Mode
-  package var communication: CommunicationMode
+  /// Nil where it follows from where the ranks are.
+  package var communication: CommunicationMode?
   /// BLAS threads per rank.
   package var threads: Int
   package var memory: MemoryBudget
@@ -206,7 +207,7 @@ extension RunConfiguration {
     checkpoint = try CheckpointSettings(recipe.section("checkpoint"))
     evaluation = try EvaluationSettings(recipe.section("eval"))
     reduction = try recipe.choice("reduction", default: .exact)
-    communication = try recipe.choice("communication", default: .overlapped)
+    communication = try recipe.automaticChoice("communication")
     threads = try recipe.integer("threads", default: 1, in: 1...1024)
     memory = try MemoryBudget(recipe.section("memory"))
     cache = try recipe.string("cache", default: CacheDirectory.byDefault)

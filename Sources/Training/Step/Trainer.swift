@@ -73,7 +73,7 @@ package final class Trainer {
     reduction = try GradientReduction(configuration.reduction, sharding, rank: communicator.rank)
     embeddingRows = try model.makeEmbeddingRows()
     exchange = try StepExchange(
-      configuration.communication, reduction, sharding,
+      configuration.communication ?? .suited(to: communicator), reduction, sharding,
       StepExchange.Arenas(
         parameters: weights.trainedArena, gradients: gradients,
         gathersGradients: configuration.optimizer.type.needsWholeGradients),
