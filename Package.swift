@@ -47,7 +47,12 @@ let package = Package(
       dependencies: ["CCurl", "JSON", "Checkpoints", "AlignmentCore", .product(name: "GRDB", package: "GRDB.swift")]),
     .target(name: "Reports"),
     // Experiments that say which methods work; run by adalign-bench.
-    .target(name: "ShiftExperiments", dependencies: ["Adaptation", "Kernels", "JSON", "AlignmentCore"]),
+    .target(
+      name: "ShiftExperiments",
+      dependencies: [
+        "Training", "Transformer", "Kernels", "PreferenceData", "Optimization", "SyntheticWorld", "Adaptation",
+        "Collectives", "JSON", "AlignmentCore",
+      ]),
     .target(name: "Rewards", dependencies: ["SyntheticWorld", "AlignmentCore"]),
     .target(
       name: "Training",
@@ -81,7 +86,7 @@ let package = Package(
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
     .testTarget(
       name: "ShiftExperimentsTests",
-      dependencies: ["ShiftExperiments", "Adaptation", "Kernels", "JSON", "AlignmentCore"]),
+      dependencies: ["ShiftExperiments", "Adaptation", "Kernels", "PreferenceData", "JSON", "AlignmentCore"]),
     .testTarget(name: "SyntheticWorldTests", dependencies: ["SyntheticWorld", "AlignmentCore"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "AlignmentCore", "JSON"]),
     .testTarget(

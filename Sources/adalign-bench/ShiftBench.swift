@@ -9,7 +9,7 @@ import ShiftExperiments
 struct ShiftBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "shift", abstract: "Compare methods of adaptation under a known domain shift; docs/evidence.md.",
-    subcommands: [MarkovShiftBench.self, SelectionShiftBench.self])
+    subcommands: [MarkovShiftBench.self, RewardShiftBench.self, PolicyShiftBench.self, SelectionShiftBench.self])
 }
 
 /// `adalign-bench shift markov`: reward models on texts of Markov chains, whose density ratio is known.

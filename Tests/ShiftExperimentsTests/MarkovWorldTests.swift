@@ -11,7 +11,7 @@ struct MarkovWorldTests {
   private static let tiny = MarkovRegime(name: "tiny", length: 3, shift: 0.7)
   /// All texts of three tokens.
   private static let allTexts = MarkovTexts(
-    length: 3, tokens: (0..<512).flatMap { [UInt8($0 >> 6), UInt8($0 >> 3 & 7), UInt8($0 & 7)] })
+    length: 3, tokens: (0..<512).flatMap { (text: Int) -> [UInt8] in [6, 3, 0].map { UInt8(text >> $0 & 7) } })
 
   private func sum(_ values: [Double]) -> Double { values.reduce(0, +) }
 
@@ -41,7 +41,9 @@ struct MarkovWorldTests {
     let source = world.source.logProbabilities(of: Self.allTexts)
     let target = world.target.logProbabilities(of: Self.allTexts)
     let rewards = world.rewards(of: Self.allTexts)
-    let reweighted = zip(zip(source, target), rewards).map { exp($0.0) * exp($0.1 - $0.0) * $1 }
+    let reweighted = zip(zip(source, target), rewards).map { (logs: (Double, Double), reward: Double) -> Double in
+      exp(logs.0) * exp(logs.1 - logs.0) * reward
+    }
     #expect(abs(sum(reweighted) - sum(zip(target, rewards).map { exp($0) * $1 })) < 1e-12)
   }
 

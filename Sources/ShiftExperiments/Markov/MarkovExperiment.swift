@@ -12,29 +12,11 @@ package struct MarkovOutcome: Sendable, Equatable {
   package var effectiveShare: Double?
 }
 
-/// What the domains of a trial are like, and what the pipeline says of the closed-form ratio.
-package struct MarkovDiagnostics: Sendable, Equatable {
-  /// KL(target ‖ source) of a text in nats, from the target's samples.
-  package var divergence: Double
-  /// k̂ of the pairs' weights.
-  package var paretoShape: Double
-  /// ESS/N of the pairs' weights.
-  package var rawShare: Double
-  /// Mean of the responses' ratios; its expectation is 1.
-  package var meanRatio: Double
-  /// τ with ESS/N = ½.
-  package var exponent: Double
-  /// Held-out AUC of the classifier of domains.
-  package var auc: Double
-  /// Whether the default gates refuse the raw weights.
-  package var rawIsRefused: Bool
-}
-
 /// One seed of one regime.
 package struct MarkovRun: Sendable {
   package let regime: MarkovRegime
   package let seed: UInt64
-  package let diagnostics: MarkovDiagnostics
+  package let diagnostics: ShiftDiagnostics
   /// By the name of the method.
   package let outcomes: [String: MarkovOutcome]
 }
@@ -78,12 +60,12 @@ package struct MarkovExperiment: Sendable {
 
 extension MarkovTrial {
   /// What the pipeline says of the closed-form ratio.
-  func diagnostics() throws -> MarkovDiagnostics {
+  func diagnostics() throws -> ShiftDiagnostics {
     let raw = try weights(.exact, .raw).report
     var gated = WeightSettings()
     gated.flattening = .none
     let log = (target: evidence.target.targetLogProbabilities, source: evidence.target.sourceLogProbabilities[0])
-    return MarkovDiagnostics(
+    return ShiftDiagnostics(
       divergence: zip(log.target, log.source).map(-).mean,
       paretoShape: raw.tail?.shape ?? 0, rawShare: raw.effectiveShare, meanRatio: raw.meanRatio ?? .nan,
       exponent: try weights(.exact, .effective(0.5)).report.exponent,

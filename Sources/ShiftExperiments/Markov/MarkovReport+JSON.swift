@@ -18,7 +18,7 @@ extension MarkovReport {
     ])
   }
 
-  private static func json(_ diagnostics: MarkovDiagnostics) -> JSONValue {
+  static func json(_ diagnostics: ShiftDiagnostics) -> JSONValue {
     .record([
       ("divergence", .double(diagnostics.divergence)), ("pareto_shape", .double(diagnostics.paretoShape)),
       ("effective_share", .double(diagnostics.rawShare)), ("mean_ratio", .double(diagnostics.meanRatio)),

@@ -26,7 +26,7 @@ package struct MethodSummary: Sendable {
 /// A regime, over seeds.
 package struct RegimeSummary: Sendable {
   package let regime: MarkovRegime
-  package let diagnostics: [MarkovDiagnostics]
+  package let diagnostics: [ShiftDiagnostics]
   package let methods: [MethodSummary]
   package let seeds: [UInt64]
 
@@ -37,12 +37,12 @@ package struct RegimeSummary: Sendable {
   }
 
   /// The median of a diagnostic over seeds.
-  package func median(_ diagnostic: (MarkovDiagnostics) -> Double) -> Double {
+  package func median(_ diagnostic: (ShiftDiagnostics) -> Double) -> Double {
     diagnostics.map(diagnostic).sorted().quantile(0.5)
   }
 
   /// The mean of a diagnostic over seeds.
-  package func mean(_ diagnostic: (MarkovDiagnostics) -> Double) -> Double { diagnostics.map(diagnostic).mean }
+  package func mean(_ diagnostic: (ShiftDiagnostics) -> Double) -> Double { diagnostics.map(diagnostic).mean }
 
   /// - Parameter runs: of one regime, two seeds or more.
   package init(_ runs: [MarkovRun], bootstrap: Bootstrap) {

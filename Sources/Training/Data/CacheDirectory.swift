@@ -3,9 +3,9 @@
 #endif
 
 /// Where tokenised data and reference log-probabilities are kept between runs.
-enum CacheDirectory {
+package enum CacheDirectory {
   /// `$ADALIGN_CACHE`, else `adalign` in `$XDG_CACHE_HOME`, else in `~/.cache`.
-  static var byDefault: String {
+  package static var byDefault: String {
     if let path = environment("ADALIGN_CACHE") { return path }
     if let path = environment("XDG_CACHE_HOME") { return "\(path)/adalign" }
     return "\(environment("HOME") ?? "/tmp")/.cache/adalign"

@@ -16,7 +16,7 @@ package struct ScoringPass {
   private let communicator: any Communicator
 
   /// Works with a model that has room for every unit of the dataset.
-  init(
+  package init(
     _ model: LanguageModel, parameters: FloatBuffer, dataset: TokenizedDataset, unitTokens: Int,
     over communicator: any Communicator
   ) {

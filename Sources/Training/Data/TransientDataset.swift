@@ -5,7 +5,7 @@ import PreferenceData
 import Transformer
 
 /// Texts in memory as a dataset that every rank maps, for a pass over them; nothing stays on the disk.
-enum TransientDataset {
+package enum TransientDataset {
   /// A prompt and the completions that a model shall be asked about.
   typealias Row = (prompt: String, completions: [String])
 
@@ -40,7 +40,7 @@ enum TransientDataset {
   ///
   /// - Parameters:
   ///   - labels: weight and soft label of each example; empty where they are 1.
-  static func open(
+  package static func open(
     _ examples: [EncodedExample], labels: [(weight: Double, q: Double)] = [], cache: String,
     over communicator: any Communicator
   ) throws -> TokenizedDataset {
