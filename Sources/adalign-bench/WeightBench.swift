@@ -31,8 +31,8 @@ struct WeightBench: ParsableCommand {
 
   /// The share of each cluster in the source; the target has them the other way round.
   private static let shares = [0.4, 0.3, 0.2, 0.1]
-  /// How far each cluster lies from the origin, on an axis of its own: beyond the noise of all features together.
-  private static let distance: Float = 12
+  /// Each coordinate of a cluster's centre is this or its negative, so that all features together tell clusters apart.
+  private static let distance: Float = 2
 
   func run() throws {
     guard examples > 1, samples > 1, features >= Self.shares.count else {
@@ -81,10 +81,19 @@ struct WeightBench: ParsableCommand {
     }
   }
 
+  /// (clusters, features)
+  private var centres: [Float] {
+    let stream = RandomStream(seed: 0, purpose: .evaluation, 2)
+    return (0..<Self.shares.count * features).map { stream.uniform(at: $0) < 0.5 ? -Self.distance : Self.distance }
+  }
+
   private func features(_ clusters: [Int], domain: Int) -> [Float] {
     let stream = RandomStream(seed: 0, purpose: .evaluation, domain, 0)
     var values = (0..<clusters.count * features).map { Float(stream.normal(at: $0)) }
-    for (row, cluster) in clusters.enumerated() { values[row * features + cluster] += Self.distance }
+    let centres = self.centres
+    for (row, cluster) in clusters.enumerated() {
+      for column in 0..<features { values[row * features + column] += centres[cluster * features + column] }
+    }
     return values
   }
 
