@@ -24,10 +24,11 @@ setup: ## install missing Debian packages, check the Swift toolchain
 build: setup ## optimised build for this CPU; ADALIGN_CPU=x86-64-v3 or x86-64 for mixed clusters
 	$(BUILD)
 
-test: lint ## check the format, build, run the unit tests, then the system tests, which call mpirun
+test: lint ## check the format, build, run the unit tests, then those that call mpirun, here and on simulated hosts
 	$(BUILD) --build-tests
 	$(TEST) --skip '^SystemTests'
 	$(TEST) --filter '^SystemTests'
+	Tests/cluster/run.sh --fast
 
 test-cluster: build ## the fault matrix on simulated hosts, a row at a time; needs root and network namespaces
 	cluster/setup.sh --tests

@@ -78,13 +78,17 @@ pausing_rank() {
   echo "ended $(since "$begun") after a stop of 6 s, same bytes"
 }
 
-# A tenth of a core, since steps that take less than a twentieth of a second say nothing of hosts.
+# A tenth of a core and large batches, since steps that take less than a twentieth of a second say nothing of hosts.
 straggler() {
+  local settings=(batch.size=192 steps=40)
   on_hosts 3 >&2
-  start straggler 0
+  "$ADALIGN_PROGRAM" train "$work/dpo.yaml" run="$work/straggler-reference" "${settings[@]}" >&2
+  start straggler 0 "${settings[@]}"
   await "$ample" is_at straggler 10
   "$hosts" slow 2 10
-  finishes straggler
+  ends_with 0 "$ample"
+  cmp "$work/straggler/final/model.safetensors" "$work/straggler-reference/final/model.safetensors" >&2 ||
+    fail 'other weights'
   grep -o 'rank 1 on node2 computes.*' "$work/straggler.log" | head -n 1 | grep . || fail 'no warning names node2'
 }
 

@@ -43,9 +43,11 @@ patiently() {
   return 1
 }
 
+is_gone() { ! pgrep -s "$1" >/dev/null; }
+
 end_session() {
   pkill -KILL -s "$session" || true
-  { wait "$session"; } 2>/dev/null || true
+  patiently is_gone "$session"
   session=''
 }
 finish() {
@@ -90,6 +92,7 @@ cut() {
   setsid mpirun -n 2 --oversubscribe --mca mpi_yield_when_idle 1 "$program" train "$work/recipe.yaml" \
     run="$work/live/run" >"$work/log" 2>&1 </dev/null &
   session=$!
+  disown # or the shell would tell of its end
   patiently grep -q '^checkpoint of step' "$work/log"
   sleep "$((RANDOM % 2)).$((RANDOM % 1000))"
   # The power goes off: from here on nothing more is asked of the disk, and what was told must be on it.

@@ -2,7 +2,7 @@
 # Runs the tests on simulated hosts and prints a line for each row of the fault matrix in docs/reliability.md.
 #
 #   Tests/cluster/run.sh             all of them, about half an hour: make test-cluster
-#   Tests/cluster/run.sh --fast      the subset of that takes some minutes
+#   Tests/cluster/run.sh --fast      a few minutes' worth of them: make test
 #   Tests/cluster/run.sh SCRIPT…     these
 #
 # The exit code is 1 if a row failed. Rows that need what this machine lacks are SKIPPED, and counted at the end.
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.."
 
 options=()
 case ${1-} in
-  --fast) options=(--fast) scripts=(same-bytes kills hangs signals mismatches) ;;
+  --fast) options=(--fast) scripts=(same-bytes kills hangs signals mismatches crash-points power-cuts) ;;
   '')
     scripts=()
     for script in Tests/cluster/*.sh; do

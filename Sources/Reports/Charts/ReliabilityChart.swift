@@ -62,7 +62,7 @@ package struct ReliabilityChart: Chart {
         place, radius: 10 * (bin.count / most).squareRoot(), "bubble", tip: tip(bin, of: series[index].name))
     }
     let centres = places.map { Markup.circle($0, radius: 1.5, "point") }
-    return Markup("g", ["class": Palette.style(index)], [.polyline(places, "line thin")] + bubbles + centres)
+    return Markup("g", ["class": Palette.style(index)], bubbles + centres)
   }
 
   private func tip(_ bin: Bin, of name: String) -> String {

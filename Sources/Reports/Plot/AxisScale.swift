@@ -80,7 +80,7 @@ extension AxisScale {
   /// Numbers nearer to each other than this share of their size are drawn as one.
   private static let resolution = 1e-6
   /// How far beyond a tick, in steps, a value may lie by rounding alone.
-  private static let slack = 1e-9
+  private static let slack = 1e-5
 
   private static func linearTicks(_ lower: Double, _ upper: Double, count: Int, isWhole: Bool) -> [Tick] {
     let (lower, upper) = widened(lower, upper, isWhole: isWhole)

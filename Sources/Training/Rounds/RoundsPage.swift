@@ -15,7 +15,7 @@ struct RoundsPage {
   }
 
   var html: String {
-    var page = ReportDocument(title: title, subtitle: "adalign adapt, \(summaries.count - 1) rounds so far")
+    var page = ReportDocument(title: title, subtitle: "adalign adapt, rounds so far: \(summaries.count - 1)")
     addScores(to: &page)
     let tables = RoundTables(rounds: summaries)
     tables.addLabels(to: &page, level: 2)
@@ -49,8 +49,10 @@ struct RoundsPage {
     for (round, found) in known {
       table.row(
         [
-          "\(round)", "\(found.score.brief)", "\(found.standardError.brief)", "\(found.divergence.brief)",
-          "\(found.tokens.brief)", "\((100 * found.finished).brief) %",
+          "\(round)", .text(NumberText.fixed(found.score, places: 3)),
+          .text(NumberText.fixed(found.standardError, places: 3)), .text(NumberText.fixed(found.divergence, places: 2)),
+          .text(NumberText.fixed(found.tokens, places: 1)),
+          .text("\(NumberText.fixed(100 * found.finished, places: 1)) %"),
         ], isBest: found.score == best)
     }
     page.table(table)
@@ -73,10 +75,11 @@ struct RoundTables {
       .number("consistency"), .number("longer wins"),
     ])
     for (round, json) in known {
-      let text = { (key: ByteString) -> Table.Cell in .text(json[key]?.doubleValue.map(\.brief) ?? "–") }
+      let text = { (key: ByteString) -> Table.Cell in .text(json[key]?.doubleValue.map { NumberText.brief($0) } ?? "–")
+      }
       let expert = rounds.first { $0.round == round }?.expert?["judged"]?.doubleValue
       table.row([
-        "\(round)", .text(expert.map(\.brief) ?? "–"), text("proposed"), text("kept"), text("judged"),
+        "\(round)", .text(expert.map { NumberText.brief($0) } ?? "–"), text("proposed"), text("kept"), text("judged"),
         text("mean_confidence"), text("consistency"),
         text("longer_wins"),
       ])
@@ -105,7 +108,7 @@ struct RoundTables {
       .number("round"), .number("effective share"), .number("exponent"), .number("AUC"), .init("gates"),
     ])
     for (round, json) in known {
-      let text = { (value: JSONValue?) -> Table.Cell in .text(value?.doubleValue.map(\.brief) ?? "–") }
+      let text = { (value: JSONValue?) -> Table.Cell in .text(value?.doubleValue.map { NumberText.brief($0) } ?? "–") }
       let verdict = json["verdict"]?.stringValue.flatMap(Verdict.init)
       table.row([
         "\(round)", text(json["ess_share"]), text(json["tau"]), text(json["classifier"]?["auc"]),
