@@ -13,7 +13,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export ADALIGN_HEARTBEAT=${ADALIGN_HEARTBEAT-$scratch/heartbeat}
 
-# Before the first restart; doubled for each further one.
+# Before the first restart, and after an attempt that ran ten times as long; doubled after each shorter one.
 restart_delay=${ADALIGN_RESTART_DELAY-5}
 longest_delay=300
 
@@ -69,11 +69,12 @@ end_now() {
 ask_after() { deadline=$((SECONDS + $1)); }
 
 supervise() {
-  local status attempt=0 delay=$restart_delay
+  local status begun attempt=0 delay=$restart_delay
   trap : PIPE # a closed terminal or a dead `tee` must not end this script before the ranks
   while true; do
-    status=0
+    status=0 begun=$SECONDS
     run_once || status=$?
+    if ((SECONDS - begun > 10 * restart_delay)); then delay=$restart_delay; fi
     is_mendable "$status" "$attempt" || return "$status"
     ((attempt += 1))
     say "ended with $status; restart $attempt of $restarts in $delay s" || true
