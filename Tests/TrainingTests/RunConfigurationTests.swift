@@ -83,6 +83,30 @@ import Transformer
     #expect(c.checkpoint.every == 4 && c.checkpoint.keep == 5 && c.evaluation.every == 6)
   }
 
+  @Test(
+    arguments: [
+      ([], .steps(12)), (["epochs=3"], .epochs(3)), (["steps=7"], .steps(7)), (["epochs=3", "steps=7"], .steps(7)),
+      (["steps=7", "epochs=3"], .epochs(3)), (["steps="], .epochs(1)),
+    ] as [([String], RunConfiguration.Length)])
+  func theLengthGivenLastCounts(overrides: [String], length: RunConfiguration.Length) throws {
+    let text = "run: r\nmodel: m\ndata: {train: t.jsonl}\nsteps: 12\n"
+    #expect(try RunConfiguration(recipe: text, path: "r.yaml", overrides: overrides).length == length)
+  }
+
+  @Test func theLengthGivenLastCountsInSections() throws {
+    let text = """
+      preset: iterative_dpo
+      run: r
+      model: m
+      data: {source: s.jsonl, prompts: p.jsonl}
+      label: {judge: {name: gold}}
+      policy: {steps: 12}
+      """
+    let settings = try AdaptationConfiguration(recipe: text, path: "r.yaml", overrides: ["policy.epochs=3"]).settings
+    #expect(settings.entries.contains { $0.key == "policy.epochs" && Double($0.value) == 3 })
+    #expect(!settings.entries.contains { $0.key == "policy.steps" })
+  }
+
   @Test func overridesReplaceAndAddInOrder() throws {
     let c = try parse(
       Self.recipe, "run=elsewhere", "batch.size=4", "batch.size=5", "data.train=[x.jsonl, 'y z.jsonl']",

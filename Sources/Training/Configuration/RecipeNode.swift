@@ -69,6 +69,9 @@ indirect enum RecipeNode: Equatable {
   }
 
   /// Applies `key.path=value` arguments in order; values are YAML.
+  ///
+  /// `steps` and `epochs` exclude each other: either takes the other one's place in the recipe and in arguments before it;
+  /// in a recipe alone `steps` win, as with the trainers of transformers.
   mutating func apply(overrides: [String]) throws {
     for argument in overrides {
       guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
@@ -78,17 +81,13 @@ indirect enum RecipeNode: Equatable {
       guard !keys.contains("") else { throw Fault(.usage, "\"\(argument)\" has an empty key") }
       let text = String(argument[argument.index(after: equals)...])
       set(keys[...], to: try RecipeNode.parse(text, path: argument).orNull)
+      guard let other = Self.otherLength[keys[keys.count - 1]], !text.isEmpty else { continue }
+      let place = keys.dropLast() + [other]
+      if self[path: place.joined(separator: ".")] != .null { set(place, to: .null) }
     }
   }
 
-  /// `steps` and `epochs` exclude each other: of two in overrides the last wins, and either replaces the recipe's; in a
-  /// recipe alone `steps` win, as with the trainers of transformers.
-  mutating func settleLength(_ overrides: [String]) {
-    let last = overrides.last { ["steps", "epochs"].contains($0.prefix { $0 != "=" }) && !$0.hasSuffix("=") }
-    guard case .table(var table) = self, let last else { return }
-    table[last.hasPrefix("steps=") ? "epochs" : "steps"] = nil
-    self = .table(table)
-  }
+  private static let otherLength = ["steps": "epochs", "epochs": "steps"]
 
   private var orNull: RecipeNode { self == .table([:]) ? .null : self }
 }

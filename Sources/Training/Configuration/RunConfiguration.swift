@@ -45,7 +45,7 @@ package struct RunConfiguration {
   package var settings: ResolvedSettings
 
   /// How long the run is.
-  package enum Length: Equatable {
+  package enum Length: Sendable, Equatable {
     case steps(Int)
     case epochs(Double)
   }
@@ -179,7 +179,6 @@ extension RunConfiguration {
   package init(recipe text: String, path: String, overrides: [String]) throws {
     var root = try RecipeNode.parse(text, path: path)
     try root.apply(overrides: overrides)
-    root.settleLength(overrides)
     try self.init(root)
   }
 
