@@ -6,8 +6,10 @@ adalign=${ADALIGN_PROGRAM-$root/.build/release/adalign}
 # shellcheck source-path=SCRIPTDIR source=supervise.sh
 source "$root/cluster/supervise.sh"
 
-# Batch systems run a copy of the script under another name; they set `me`.
-say() { echo "${me-${0##*/}}: $*" >&2; }
+# Also out of a trap, which may run where errors are silenced. Batch systems run a copy of the script under another name;
+# they set `me`.
+exec {messages}>&2
+say() { echo "${me-${0##*/}}: $*" >&"$messages"; }
 
 # Exit code 64: the command line is wrong, trying again is pointless.
 refuse() {

@@ -157,8 +157,8 @@ start() {
   job=$!
 }
 
-# The first process of a name on a host, as this machine sees it; later ones are its children.
-process() { "$hosts" pids "$1" "$2" | sort -n | head -n 1 | grep .; }
+# The oldest process of a name on a host, as this machine sees it; younger ones are its children. Their numbers do not tell.
+process() { "$hosts" pids "$1" "$2" | xargs --no-run-if-empty ps -o pid= --sort start_time -p | head -n 1 | grep -o '[0-9]*'; }
 mpirun_process() { process node1 mpirun; }
 launcher() { process node1 bash; }
 

@@ -5,7 +5,7 @@
 #   Tests/cluster/scaling.sh [--tiny] [FILE.json]     writes JSON to FILE, or to the standard output
 #
 # --tiny: a small model and few steps, to see that it runs. Both figures are of tokens per second, from metrics.jsonl.
-# BATCH is the number of examples for each host (default 48), ROUNDS how often everything is done, in turn (default 3):
+# BATCH is the number of examples for each host (default 96), ROUNDS how often everything is done, in turn (default 3):
 # ratios are of runs of the same round, and their median counts.
 # Nothing else may run on the machine.
 
@@ -25,13 +25,13 @@ quota=45
 rate=1gbit
 if [[ $size == full ]]; then
   # 15.4 M parameters. A step takes a host some seconds.
-  model='hidden_size: 384, intermediate_size: 1152, layers: 8, heads: 6, context: 256' batch=${BATCH:-48} steps=7
+  model='hidden_size: 384, intermediate_size: 1152, layers: 8, heads: 6, context: 256' batch=${BATCH:-96} steps=4
 else
   model='hidden_size: 64, intermediate_size: 192, layers: 2, heads: 4, context: 256' batch=4 steps=6
 fi
 rounds=${ROUNDS:-3}
 # Steps that are not counted: caches and arenas are cold.
-warm=2
+warm=1
 
 recipe() {
   "$ADALIGN_PROGRAM" world generate --output "$work/world" --sft 2000 --pairs 10 --held-out 10
@@ -59,7 +59,7 @@ on() {
 # ranks COUNT ROUND
 ranks() {
   mpirun -n "$1" --bind-to none "$ADALIGN_PROGRAM" train "$work/scaling.yaml" run="$work/ranks-$1-$2" \
-    batch.size="$((batch * 2))"
+    batch.size="$batch"
 }
 
 {
