@@ -25,10 +25,10 @@ package struct ComparisonReport: Sendable {
     ("uniform + judge", "judge 20 %"), ("ESS 0.5 + judge", "uniform + judge"),
     ("discriminator + judge", "uniform + judge"), ("discriminator at its ESS + judge", "uniform + judge"),
     ("teacher + judge", "judge 20 %"), ("weighted teacher + judge", "teacher + judge"),
-    ("uniform + teacher + judge", "teacher + judge"), ("combined, as the recipe", "teacher + judge"),
-    ("combined, as the recipe", "uniform + teacher + judge"),
-    ("combined, source at its ESS", "combined, as the recipe"), ("combined, as the recipe", "discriminator, ESS 0.5"),
-    ("combined, as the recipe", "uniform"),
+    ("uniform + teacher + judge", "teacher + judge"), ("combined, source in full", "teacher + judge"),
+    ("combined, source in full", "uniform + teacher + judge"),
+    ("combined, source at its ESS", "combined, source in full"), ("combined, source in full", "discriminator, ESS 0.5"),
+    ("combined, source in full", "uniform"),
   ]
 
   /// All tables.

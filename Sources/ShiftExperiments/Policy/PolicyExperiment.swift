@@ -72,12 +72,13 @@ package struct PolicyExperiment: Sendable {
   /// How policies are trained and looked at.
   package struct Training: Sendable, Equatable {
     package var beta = 0.1
-    package var learningRate = 5e-4
+    /// With 5e-4 policies have passed any divergence of interest before the first look, and get worse first.
+    package var learningRate = 1e-4
     package var passes = 2.0
     /// How often a policy is looked at, the untrained one aside.
     package var looks = 6
-    /// KL, in nats, at which policies are compared.
-    package var divergence = 2.0
+    /// KL, in nats, at which policies are compared: what the fewest steps, those of a judge's fifth of the pairs, get to.
+    package var divergence = 0.25
     package init() {}
   }
 
@@ -95,7 +96,7 @@ package struct PolicyExperiment: Sendable {
 
   package var measures: [Measure] {
     [
-      Measure("reward at KL \(training.divergence.fixed(1))", decimals: 3), Measure("reward at the end", decimals: 3),
+      Measure("reward at KL \(training.divergence.fixed(2))", decimals: 3), Measure("reward at the end", decimals: 3),
       Measure("KL at the end", decimals: 2), Measure("NLL", isLoss: true, decimals: 4),
       Measure("accuracy", decimals: 4),
     ]

@@ -115,8 +115,8 @@ extension PolicyMethod {
     }
   }
 
-  /// What the recipe `adapt-combined` does: a teacher of the weighted source labels the target pairs, a judge a fifth of them, and
-  /// the source may stand beside them.
+  /// What the preset `combined` does with an expert for a fifth of the labels, if the source counts at its ESS: a teacher of the
+  /// weighted source labels the other target pairs, and the source stands beside them, if at all.
   private static func combined(
     _ name: String, _ ratio: RatioSource?, source size: SourceSize?, policy: Bool = true
   ) -> PolicyMethod {
@@ -140,12 +140,12 @@ extension PolicyMethod {
     withJudge("uniform", nil),
     withJudge("ESS 0.5", .exact, policy: false),
     withJudge("discriminator", estimator),
-    withJudge("discriminator at its ESS", estimator, .effective, policy: false),
+    withJudge("discriminator at its ESS", estimator, .effective),
     combined("teacher + judge", nil, source: nil),
     combined("weighted teacher + judge", estimator, source: nil, policy: false),
     combined("uniform + teacher + judge", nil, source: .nominal),
-    combined("combined, as the recipe", estimator, source: .nominal),
-    combined("combined, source at its ESS", estimator, source: .effective, policy: false),
+    combined("combined, source in full", estimator, source: .nominal),
+    combined("combined, source at its ESS", estimator, source: .effective),
   ]
 }
 
