@@ -34,6 +34,7 @@ extension SystemTests {
       // What is not overlapped is waited for.
       let hidden = try run.rows.dropFirst().map { try number("overlap", in: $0) }
       #expect(mode == "overlapped" || hidden.allSatisfy { $0 == 0 })
+      #expect(!outcome.stderr.contains("communication=ring instead of overlapped"))
     }
 
     @Test("where the time goes is logged for every step, adds up, and is told at the end")

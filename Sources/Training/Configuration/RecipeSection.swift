@@ -124,20 +124,21 @@ final class RecipeSection {
   /// One of an enumeration's raw values.
   func choice<Choice: RawRepresentable & CaseIterable>(_ name: String, default fallback: Choice) throws -> Choice
   where Choice.RawValue == String {
-    let text = try string(name, default: fallback.rawValue)
-    guard let value = Choice(rawValue: text) else {
-      throw wrong(name, "one of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
-    }
-    return value
+    try choice(name, of: string(name, default: fallback.rawValue))
   }
 
   /// One of an enumeration's raw values, or nil for `auto`, which is the default.
   func automaticChoice<Choice: RawRepresentable & CaseIterable>(_ name: String) throws -> Choice?
   where Choice.RawValue == String {
     let text = try string(name, default: "auto")
-    guard text != "auto" else { return nil }
+    return text == "auto" ? nil : try choice(name, of: text, besides: ["auto"])
+  }
+
+  private func choice<Choice: RawRepresentable & CaseIterable>(
+    _ name: String, of text: String, besides others: [String] = []
+  ) throws -> Choice where Choice.RawValue == String {
     guard let value = Choice(rawValue: text) else {
-      throw wrong(name, "one of auto, \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
+      throw wrong(name, "one of \((others + Choice.allCases.map(\.rawValue)).joined(separator: ", "))")
     }
     return value
   }

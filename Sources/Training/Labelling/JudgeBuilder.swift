@@ -56,10 +56,10 @@ struct JudgeBuilder {
     }
   }
 
-  /// The judge as one that compares, with what the settings say of temperature, noise and abstention.
-  func comparing(_ settings: JudgeConfiguration) throws -> any PairwisePreferenceFunction {
+  /// A judge of these settings as one that compares, with what they say of temperature, noise and abstention.
+  func comparing(_ judge: Judge, _ settings: JudgeConfiguration) throws -> any PairwisePreferenceFunction {
     var function: any PairwisePreferenceFunction
-    switch try judge(settings) {
+    switch judge {
     case .scoring(let scores): function = scores.compared(try ScorePreference(temperature: settings.temperature))
     case .comparing(let compares): function = compares
     }

@@ -14,8 +14,8 @@ struct Labeller {
     self.settings = settings
     self.seed = seed
     judge = try builder.judge(settings.judge)
-    comparing = try builder.comparing(settings.judge)
-    expert = try settings.expert.map { try builder.comparing($0.judge) }
+    comparing = try builder.comparing(judge, settings.judge)
+    expert = try settings.expert.map { try builder.comparing(builder.judge($0.judge), $0.judge) }
     identity = judge.identity + (expert.map { "; for some, \($0.identity)" } ?? "")
   }
 
@@ -24,10 +24,8 @@ struct Labeller {
   /// - Parameters:
   ///   - round: keys the random numbers of pairing, together with the number of each group.
   func labels(of groups: [CandidateGroup], round: Int = 0) throws -> LabelledRound {
-    var session = PairingSession(settings.pairing, seed: seed, round: round)
+    var session = session(settings.pairing, round)
     session.resampling = settings.resampling
-    session.filters = settings.filters
-    session.isHard = settings.isHard
     return try session.run(on: try scored(groups), judge: pairJudge())
   }
 
@@ -38,10 +36,9 @@ struct Labeller {
     guard let expert, let budget = settings.expert?.budget else {
       preconditionFailure("the configuration lets only an expert be asked")
     }
-    var session = PairingSession(try PairingRegistry.make(RandomPairs.name), seed: seed, round: round)
-    session.filters = settings.filters
+    var session = session(try PairingRegistry.make(RandomPairs.name), round)
+    // Gaps are of scores, which nobody may have asked for.
     session.filters.gap = .none
-    session.isHard = settings.isHard
     guard budget.choice == .uncertain else {
       return try session.run(on: groups, judge: .rationed(budget, expert.judgements, by: nil))
     }
@@ -80,6 +77,13 @@ struct Labeller {
       group.scores = own.map { $0.scores.first ?? 0 }
       return places.count == group.count ? group : group.subset(places)
     }
+  }
+
+  private func session(_ scheme: any PairingScheme, _ round: Int) -> PairingSession {
+    var session = PairingSession(scheme, seed: seed, round: round)
+    session.filters = settings.filters
+    session.isHard = settings.isHard
+    return session
   }
 
   private func pairJudge() throws -> PairJudge {
